@@ -1,0 +1,46 @@
+# Every target does its own set-up: a fresh Debian 12 needs only python3 python3-venv make git.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+LOCK   := packaging/locks/dev.txt
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit bench-memory lock clean
+
+help:            ## Show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.locked: $(LOCK)
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once; about a minute) ..."
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@touch $@
+
+# The package itself, in place; its metadata (console scripts) follows pyproject.toml.
+$(VENV)/.ready: $(VENV)/.locked pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.ready  ## Run sample store, server and agent and send requests through the tunnel (ARGS=--once to leave after it)
+	@$(BIN)/prestashop-agent demo $(ARGS)
+
+test: $(VENV)/.ready lint unit  ## Check style, types and frontiers, then run the tests
+
+lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
+	@packaging/lock.sh
+
+clean:           ## Remove the virtual environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist out

@@ -1,0 +1,53 @@
+"""The command ``prestashop-agent``: its group, its global options, its list of commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+import agent
+from agent.cli.errors import debug_option, run_command
+from agent.cli.lazy import LazyCommand, LazyGroup
+from agent.cli.options import config_option
+
+PROGRAM = "prestashop-agent"
+
+_COMMANDS = {
+    "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
+    "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
+    "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  prestashop-agent demo                     see it work, nothing to set up
+  prestashop-agent config check             are the settings right?
+  prestashop-agent run -v                   run by hand, with all events
+  prestashop-agent --config ./agent.toml run
+""",
+)
+@click.version_option(agent.__version__, "--version", prog_name=PROGRAM, message="%(prog)s %(version)s")
+@config_option
+@debug_option
+@click.pass_context
+def cli(context: click.Context, config: Path | None) -> None:
+    """Give cloud integrations the webservice of PrestaShop stores on this network, through SSH tunnels that
+    this machine opens. Only the stores, resources and methods in the settings can be reached.
+    """
+    context.obj = config
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    run_command(cli, PROGRAM)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Layered checks of a store, shared by agent and server."""

@@ -1,0 +1,1 @@
+"""The control API: FastAPI on the admin Unix socket."""

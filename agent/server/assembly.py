@@ -1,0 +1,105 @@
+"""What the settings mean for each part of the server: small frozen values, so that no part reads settings itself."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+
+import structlog
+
+from agent.errors import SettingsError
+from agent.forward.target import ForwardTimeouts
+from agent.server.addresses import split_address
+from agent.server.cloud import CloudForwarder
+from agent.server.doorkeeper import DoorLimits
+from agent.server.gateway_context import GatewayContext, GatewayLimits
+from agent.server.own_addresses import own_addresses
+from agent.server.settings import ServerSettings
+from agent.server.ssh_config import SshConfig
+
+_LOG = structlog.get_logger()
+
+
+def gateway_address(settings: ServerSettings) -> tuple[str, int, str]:
+    """Where the gateway listens, and why only there ("" when it listens where it was told to).
+
+    Client keys and shop data would travel readable without TLS, so that without it, and without a proxy in front
+    that was named, only this machine can connect.
+    """
+    host, port = split_address(settings.gateway.listen)
+    if settings.gateway_is_protected or host == "localhost":
+        return host, port, ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - a name may be any address
+    if address.is_loopback:
+        return host, port, ""
+    reason = (
+        f"not {settings.gateway.listen}, so that only this machine can connect: without TLS client keys travel "
+        "readable; set gateway.tls_certificate_file and gateway.tls_key_file, or trusted_proxies"
+    )
+    return ("::1" if address.version == 6 else "127.0.0.1"), port, reason
+
+
+def gateway_tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    """TLS of the gateway, None without. Raises SettingsError when the files cannot be used."""
+    certificate, key = settings.gateway.tls_certificate_file, settings.gateway.tls_key_file
+    if certificate is None or key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"The gateway's certificate {certificate} and key {key} cannot be used ({error.strerror or error}): give "
+            "PEM files that belong together and that integration-server's user can read."
+        ) from None
+    return context
+
+
+def cloud_forwarder(settings: ServerSettings, context: GatewayContext) -> CloudForwarder:
+    """What dials the stores of mode Cloud."""
+    cloud = settings.cloud
+    return CloudForwarder(
+        context.spawn,
+        allowed=[ipaddress.ip_network(text, strict=False) for text in cloud.allow_private_origins],
+        own=own_addresses(),
+        timeouts=ForwardTimeouts(
+            connect_s=cloud.connect_timeout_s,
+            tls_s=cloud.tls_timeout_s,
+            first_byte_s=cloud.first_byte_timeout_s,
+            stall_s=cloud.stall_timeout_s,
+        ),
+    )
+
+
+def gateway_limits(settings: ServerSettings) -> GatewayLimits:
+    """The limits of the gateway."""
+    gateway = settings.gateway
+    return GatewayLimits(
+        client_head_s=gateway.client_head_timeout_s,
+        client_stall_s=gateway.client_stall_timeout_s,
+        client_idle_s=gateway.client_idle_timeout_s,
+        upstream_silence_s=gateway.store_silence_timeout_s,
+        queue_s=gateway.queue_timeout_s,
+        queue_max=gateway.queue_max,
+        park_s=gateway.park_timeout_s,
+        park_drain_s=gateway.park_drain_timeout_s,
+        parked_max=gateway.parked_max,
+        body_max_bytes=gateway.body_max_bytes,
+    )
+
+
+def ssh_config(settings: ServerSettings) -> SshConfig:
+    """The limits of the SSH endpoint; instances that are turned away are logged."""
+    door = DoorLimits(
+        total_max=settings.ssh.unauthenticated_max, per_source_max=settings.ssh.unauthenticated_per_source_max
+    )
+    return SshConfig(
+        login_timeout_s=settings.ssh.login_timeout_s,
+        door=door,
+        audit=lambda event, fields: _LOG.warning(event, **fields),
+    )

@@ -1,0 +1,173 @@
+"""How a command reaches the control API: over the running server's socket, else in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import http.client
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from agent.errors import AgentError, StartError
+from agent.server.addresses import SOCKET_PATH_MAX_BYTES, split_address
+from agent.server.data_directory import DirectoryBusyError, hold_data_directory
+from agent.server.settings import ServerSettings
+
+CALL_TIMEOUT_S: Final = 120.0  # a connection test waits for a slow store
+BUSY_PATIENCE_S: Final = 5.0  # a server that is just starting or leaving, or another command
+_BUSY_PAUSE_S: Final = 0.1
+
+
+class RefusedError(AgentError):
+    """The control API refused; ``str`` is its sentence, ``name`` and ``field`` are stable."""
+
+    def __init__(self, sentence: str, name: str, field: str | None) -> None:
+        super().__init__(sentence)
+        self.name = name
+        self.field = field
+
+
+class AdminApi:
+    """The control API of the server that ``settings`` mean."""
+
+    def __init__(self, settings: ServerSettings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environ = environ
+
+    def get(self, *path: str) -> Any:  # noqa: ANN401 - JSON
+        """GET ``/v1/...``; the parts of the path are encoded. Raises RefusedError, StartError, SettingsError."""
+        return self._call("GET", path, None)
+
+    def post(self, *path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """POST, as ``get``."""
+        return self._call("POST", path, body if body is not None else {})
+
+    def patch(self, *path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+        """PATCH, as ``get``."""
+        return self._call("PATCH", path, body)
+
+    def delete(self, *path: str) -> Any:  # noqa: ANN401 - JSON
+        """DELETE, as ``get``."""
+        return self._call("DELETE", path, None)
+
+    def _call(self, method: str, path: tuple[str, ...], body: Mapping[str, object] | None) -> Any:  # noqa: ANN401 - JSON
+        target = "/v1/" + "/".join(quote(part, safe="") for part in path)
+        content = json.dumps(body).encode() if body is not None else b""
+        fields = {"Actor-Name": _actor_name(), "Host": "localhost"}
+        if body is not None:
+            fields |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        status, answer = self._answer(method, target, fields, content)
+        try:
+            given = json.loads(answer)
+        except ValueError:
+            given = {}
+        if 200 <= status < 300:
+            return given
+        problem = given if isinstance(given, dict) else {}
+        raise RefusedError(
+            problem.get("detail") or f"The server answered {status} without saying why: its log has more.",
+            str(problem.get("name", "failed")),
+            problem.get("field"),
+        )
+
+    def _answer(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+        patience_until = time.monotonic() + BUSY_PATIENCE_S
+        while True:
+            connection = _UnixConnection(self._settings.admin_socket_path)
+            try:
+                connection.connect()
+            except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+                try:
+                    return self._in_process(method, target, fields, content)
+                except DirectoryBusyError as error:
+                    if time.monotonic() >= patience_until:
+                        raise StartError(
+                            f"{str(error).rstrip('.')}; its admin socket {self._settings.admin_socket_path} does not "
+                            "answer."
+                        ) from None
+                time.sleep(_BUSY_PAUSE_S)
+                continue
+            except OSError as error:
+                raise StartError(
+                    f"The admin socket {self._settings.admin_socket_path} cannot be opened ({error.strerror}): run "
+                    "this command as root or as the user that runs integration-server."
+                ) from None
+            try:
+                connection.request(method, target, content or None, fields)
+                response = connection.getresponse()
+                return response.status, response.read()
+            except TimeoutError:
+                raise StartError("The running server did not answer in time: its log has more.") from None
+            except (OSError, http.client.HTTPException):
+                raise StartError(
+                    "The running server ended before it answered: look at what was done with the list command."
+                ) from None
+            finally:
+                connection.close()
+
+    def _in_process(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+        from agent.log import configure_logging
+
+        configure_logging("error")
+        data_dir = self._settings.data_dir
+        _become_owner(data_dir)
+        with hold_data_directory(data_dir):
+            return asyncio.run(self._on_database(method, target, fields, content))
+
+    async def _on_database(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+        from agent.server.api.application import create_application
+        from agent.server.api.in_process import call_in_process
+        from agent.server.state import opened_state
+
+        _, port = split_address(self._settings.gateway.listen)
+        async with opened_state(self._settings, self._environ) as state:
+            app = create_application(state.control_plane(f"http://127.0.0.1:{port}"))
+            return await call_in_process(app, method, target, fields, content)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=CALL_TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        if len(os.fsencode(self._path)) > SOCKET_PATH_MAX_BYTES:
+            raise FileNotFoundError  # no server can listen there
+        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connected.settimeout(self.timeout)
+        try:
+            connected.connect(str(self._path))
+        except BaseException:  # nobody else knows this socket yet
+            connected.close()
+            raise
+        self.sock = connected
+
+
+def _become_owner(data_dir: Path) -> None:
+    """As root, work as the user that owns the data directory: files made by root would lock its server out."""
+    try:
+        owner = data_dir.stat()
+    except OSError:
+        return
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+
+
+def _actor_name() -> str:
+    """For the audit trail: who called sudo, else the user."""
+    try:
+        name = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name)[:64] or "unknown"

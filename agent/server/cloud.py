@@ -1,0 +1,173 @@
+"""Mode Cloud: the agent's forwarder and policy inside the server, dialing public stores only.
+
+Whoever may create a connection could otherwise make this server fetch from its own network (server-side request
+forgery): every address is resolved once, checked, and then dialed as the number that was checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import ssl
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agent.errors import ExchangeError, StoreUnreachable
+from agent.forward.context import ExchangeRecord, ForwardContext
+from agent.forward.dialer import TcpDialer, dial_failure
+from agent.forward.lookup import resolve
+from agent.forward.pool import OriginPool
+from agent.forward.session import ForwardSession
+from agent.forward.target import ForwardTimeouts, StoreTable, StoreTarget, tls_context
+from agent.policy import Rule
+from agent.server.channels import ChannelLimits, ChannelPool
+from agent.server.pipe import make_pipe
+from agent.server.routes import Route
+from agent.streams import ByteSession
+
+P = TypeVar("P", bound=asyncio.Protocol)
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_PROTOCOL_ASSIGNMENTS = ipaddress.IPv4Network("192.0.0.0/24")  # only newer Pythons know all of it as not global
+
+
+def is_public(address: Address) -> bool:
+    """May the server connect there? Not to itself, a private or link-local network, multicast or reserved space.
+
+    IPv4 inside IPv6 (mapped, 6to4, NAT64) is judged by the IPv4 address that will really be reached.
+    """
+    address = _reached(address)
+    if isinstance(address, ipaddress.IPv6Address):
+        if address not in _GLOBAL_UNICAST:
+            return False  # is_global knows no site-local (fec0::/10) and no IPv4-compatible (::a.b.c.d) addresses
+    elif address in _PROTOCOL_ASSIGNMENTS:
+        return False
+    return address.is_global and not address.is_multicast
+
+
+def _reached(address: Address) -> Address:
+    """The address that is reached in the end: the IPv4 address inside an IPv6 one, if there is one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDialer:
+    """Dials a store by name after checking each address against ``is_public``, ``allowed`` and ``own`` addresses."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    allowed: tuple[Network, ...] = ()
+    own: frozenset[Address] = frozenset()
+    connect_timeout_s: float = 5.0
+    tls_timeout_s: float = 5.0
+
+    async def dial(self, protocol: Callable[[], P]) -> P:
+        """Open one connection. Raises ``StoreUnreachable`` when no address is allowed or answers."""
+        where = f"{self.host}:{self.port}"
+        try:
+            async with asyncio.timeout(self.connect_timeout_s):
+                found = await resolve(self.host, self.port)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise dial_failure(error, where) from None
+        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+        refused = [address for address in addresses if not self._may_dial(address)]
+        if refused or not addresses:
+            # One private address among public ones is refused as a whole: that is how rebinding looks.
+            raise StoreUnreachable(
+                f"{where} has an address that this server does not connect to (private, loopback, link-local or its "
+                "own); list it in cloud.allow_private_origins, or use an agent on the store's network.",
+                proxy_error="destination_ip_prohibited",
+            )
+        failure: ExchangeError = StoreUnreachable()
+        for address in addresses:
+            dialer = TcpDialer(str(address), self.port, self.tls, self.host, self.connect_timeout_s, self.tls_timeout_s)
+            try:
+                return await dialer.dial(protocol)
+            except ExchangeError as error:
+                failure = error
+        raise failure
+
+    def _may_dial(self, address: Address) -> bool:
+        address = _reached(address)  # an own address stays one in disguise
+        if any(address in network for network in self.allowed if network.version == address.version):
+            return True
+        return address not in self.own and is_public(address)
+
+
+class CloudForwarder:
+    """Makes the channels of Cloud connections: pipes to forwarding sessions of this process, one table per route."""
+
+    def __init__(
+        self,
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
+        *,
+        allowed: Iterable[Network] = (),
+        own: Iterable[Address] = (),
+        timeouts: ForwardTimeouts | None = None,
+        record: Callable[[ExchangeRecord], None] | None = None,
+    ) -> None:
+        self._spawn = spawn
+        self._allowed = tuple(allowed)
+        self._own = frozenset(own)
+        self._timeouts = timeouts or ForwardTimeouts()
+        self._record = record
+        self._routes: dict[str, tuple[tuple[Rule, bytes], ChannelPool, ForwardContext]] = {}
+
+    def pool(self, route: Route) -> ChannelPool:
+        """The channels of this connection; made anew when the connection was edited."""
+        known = self._routes.get(route.connection_id)
+        way = (route.rule, route.host)
+        if known is not None and known[0] == way:
+            return known[1]
+        if known is not None:
+            known[1].close()
+            known[2].table.close()  # what runs goes on, with the target it began with
+        context = ForwardContext(
+            StoreTable([self._target(route)]), timeouts=self._timeouts, proxy="integration-server", record=self._record
+        )
+        nonce = secrets.token_hex(16).encode()
+        loop = asyncio.get_running_loop()
+
+        async def open_channel(session: ByteSession) -> None:
+            make_pipe(loop, session, ForwardSession(context, nonce))
+
+        pool = ChannelPool(open_channel, self._spawn, nonce=nonce, limits=ChannelLimits(warm_min=0))
+        self._routes[route.connection_id] = (way, pool, context)
+        return pool
+
+    def keep(self, exists: Callable[[str], bool]) -> None:
+        """Let go of connections whose id does not exist any more; what runs ends by itself."""
+        for connection_id in [known for known in self._routes if not exists(known)]:
+            _, pool, context = self._routes.pop(connection_id)
+            pool.close()
+            context.table.close()
+
+    async def close(self) -> None:
+        """Close all channels and store connections."""
+        for _, pool, context in self._routes.values():
+            pool.close()
+            await context.close()
+        self._routes.clear()
+
+    def _target(self, route: Route) -> StoreTarget:
+        store, timeouts = route.store, self._timeouts
+        dialer = CheckedDialer(
+            store.host,
+            store.port,
+            tls_context(store, None, verify=True),
+            self._allowed,
+            self._own,
+            timeouts.connect_s,
+            timeouts.tls_s,
+        )
+        return StoreTarget(route.rule, route.host, OriginPool(dialer))

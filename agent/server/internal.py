@@ -1,0 +1,120 @@
+"""The server as its own client: one exchange along the real path, for connection tests and store probes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import re
+from collections.abc import Iterable
+
+from agent.body import ChunkedBody
+from agent.doctor.answer import BODY_MAX_BYTES, ProbeAnswer, detail_of
+from agent.errors import ExchangeError, MessageError, StoreBadResponse, StoreTimeout
+from agent.http1 import Field, Framing, HeadBuffer, RequestHead, parse_response_head
+from agent.server.exchange import Exchange
+from agent.server.gateway_context import GatewayContext
+from agent.server.order import Order, head_for, request_id_of
+from agent.server.routes import Route
+from agent.target import store_target
+from agent.tunnel.text import printable
+
+_MESSAGE = re.compile(rb"<message>([^<]{1,2000})</message>")
+_DETAILS = re.compile(rb'details="([a-z_]{1,40})"')
+
+
+class _Asker:
+    """Stands where a client's connection stands (an ``ExchangeClient``); keeps the answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.body_done = True
+        self.raw = bytearray()
+        self.error: ExchangeError | None = None
+        self.over: asyncio.Future[None] = loop.create_future()
+
+    def send(self, data: bytes) -> None:
+        if len(self.raw) < 2 * BODY_MAX_BYTES:
+            self.raw += data
+
+    def want_body(self) -> None:
+        """There is none."""
+
+    def hold_body(self) -> None:
+        """There is none."""
+
+    def answered(self, *, close: bool) -> None:  # noqa: ARG002 - part of the protocol
+        self._end(None)
+
+    def refuse(self, error: ExchangeError) -> None:
+        self._end(error)
+
+    def cut(self) -> None:
+        self._end(StoreBadResponse("The answer broke off."))
+
+    def _end(self, error: ExchangeError | None) -> None:
+        self.error = error
+        if not self.over.done():
+            self.over.set_result(None)
+
+
+async def ask(
+    context: GatewayContext,
+    route: Route,
+    method: bytes,
+    rest: bytes,
+    fields: Iterable[Field] = (),
+    timeout_s: float = 30.0,
+) -> ProbeAnswer:
+    """Send a request without a body for ``rest`` (``/api/...``) to the store of ``route``, with its API key.
+
+    Redirects are not followed. ``route`` need not be in the routing table: an unsaved connection is tested so.
+    """
+    loop = asyncio.get_running_loop()
+    target = store_target(route.store, rest)
+    head = RequestHead(method, target, 1, [(b"Accept", b"*/*"), *fields], Framing.NONE, 0, keep_alive=True)
+    request_id = request_id_of(head)
+    order = Order(request_id, head, as_json=False, route=route, method=method.decode("ascii"), target=target)
+    order.sent_head = head_for(route, head, target, request_id)
+    asker = _Asker(loop)
+    began_at = loop.time()
+    exchange = Exchange(context, asker, order, route)
+    exchange.begin()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asker.over
+    except TimeoutError:
+        exchange.abandon()
+        return ProbeAnswer(0, error_name=StoreTimeout.name, elapsed_s=loop.time() - began_at)
+    elapsed_s = loop.time() - began_at
+    if asker.error is not None:
+        return ProbeAnswer(0, error_name=asker.error.name, error_detail=asker.error.detail, elapsed_s=elapsed_s)
+    return _parsed(bytes(asker.raw), to_head=method == b"HEAD", elapsed_s=elapsed_s)
+
+
+def _parsed(raw: bytes, *, to_head: bool, elapsed_s: float) -> ProbeAnswer:
+    heads = HeadBuffer(response=True)
+    raw_head = heads.feed(raw)
+    while raw_head is not None and parse_response_head(raw_head, to_head=to_head).status < 200:
+        raw_head = heads.feed(heads.rest)
+    if raw_head is None:
+        return ProbeAnswer(0, error_name=StoreBadResponse.name, elapsed_s=elapsed_s)
+    head = parse_response_head(raw_head, to_head=to_head)
+    lines = raw_head[:-4].split(b"\r\n")[1:]
+    fields = tuple((name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines))
+    body = _dechunked(heads.rest) if head.framing is Framing.CHUNKED else heads.rest
+    # Proxy-Status of a store never comes this far: one that is here was made by the agent (RFC 9209).
+    status = next((value for name, value in fields if name.lower() == b"proxy-status"), b"")
+    named = _DETAILS.search(status)
+    if named is not None:
+        message = _MESSAGE.search(body)
+        name = named[1].decode()
+        detail = detail_of(name, html.unescape(message[1].decode("utf-8", "replace"))) if message else ""
+        return ProbeAnswer(0, error_name=name, error_detail=printable(detail, 400), elapsed_s=elapsed_s)
+    return ProbeAnswer(head.status, fields, body[:BODY_MAX_BYTES], None, elapsed_s)
+
+
+def _dechunked(raw: bytes) -> bytes:
+    payload: list[bytes] = []
+    with contextlib.suppress(MessageError):  # what was kept may end in the middle of a chunk
+        ChunkedBody(StoreBadResponse, payload).feed(raw)
+    return b"".join(payload)

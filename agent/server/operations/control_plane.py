@@ -1,0 +1,129 @@
+"""What every operation works with: the database, the vault, the live tables; one change at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy import RowMapping, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from agent.doctor.answer import ProbeAnswer
+from agent.server.db.tables import AUDIT, SERVER_SETTINGS
+from agent.server.operations.live_tables import LiveTables
+from agent.server.operations.records import AuditEntry
+from agent.server.registry import Registry
+from agent.server.routes import Route
+from agent.server.vault import Vault
+
+InternalExchange = Callable[[Route, bytes], Awaitable[ProbeAnswer]]
+"""Sends one GET as the gateway would, for this route and the target after the slug (``/api/``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """How this server is reached and known. Addresses from the settings; None = not set there."""
+
+    public_ssh_address: str | None
+    public_gateway_url: str | None
+    listening_gateway_url: str
+    host_key_fingerprint: str
+    known_hosts_line: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One running change: its transaction, who makes it, and the time (unix) that goes into the records."""
+
+    connection: AsyncConnection
+    actor: str
+    now: float
+
+    async def audit(self, action: str, subject: str, **detail: object) -> None:
+        """Write the audit line of this change, in the same transaction. ``detail`` never holds a secret."""
+        await self.connection.execute(
+            insert(AUDIT).values(at=self.now, actor=self.actor, action=action, subject=subject[:200], detail=detail)
+        )
+
+
+class ControlPlane:
+    """The database and what is derived from it.
+
+    ``registry`` and ``exchange`` are None when no server runs in this process: then nothing is online and nothing
+    can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by ``probing``.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        vault: Vault,
+        live: LiveTables,
+        facts: ServerFacts,
+        *,
+        registry: Registry | None = None,
+        exchange: InternalExchange | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.engine = engine
+        self.vault = vault
+        self.live = live
+        self.facts = facts
+        self.registry = registry
+        self.exchange = exchange
+        self.clock = clock
+        self.probing = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def change(self, actor: str) -> AsyncIterator[Change]:
+        """One transaction; when it is committed, the live tables follow before anybody is told of success.
+
+        Changes wait for each other, so that an older state never overwrites a newer one in the live tables.
+        """
+        async with self._one_at_a_time:
+            async with self.engine.begin() as connection:
+                yield Change(connection, actor, self.clock())
+            await self.live.refresh(self.engine, self.vault)
+
+    @contextlib.asynccontextmanager
+    async def note(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction for what the live tables do not depend on, such as when an agent was last heard of."""
+        async with self._one_at_a_time, self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for reading."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    async def remembered(self, name: str) -> str | None:
+        """What was asked for once and kept, such as ``public_ssh_address``."""
+        async with self.read() as connection:
+            query = select(SERVER_SETTINGS.c.value).where(SERVER_SETTINGS.c.name == name)
+            return (await connection.execute(query)).scalar_one_or_none()
+
+    async def remember(self, change: Change, name: str, value: str) -> None:
+        """Keep an answer for next time."""
+        await change.connection.execute(SERVER_SETTINGS.delete().where(SERVER_SETTINGS.c.name == name))
+        await change.connection.execute(insert(SERVER_SETTINGS).values(name=name, value=value))
+        await change.audit("settings.remembered", name, value=value)
+
+    async def gateway_url(self) -> str:
+        """The address that integrations use, without trailing slash: as set, as given once, or as listening."""
+        facts = self.facts
+        return facts.public_gateway_url or await self.remembered("public_gateway_url") or facts.listening_gateway_url
+
+    async def audit_trail(self, limit: int) -> list[AuditEntry]:
+        """The newest ``limit`` lines of the audit trail, newest first."""
+        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
+        async with self.read() as connection:
+            rows = (await connection.execute(query)).mappings()
+            return [_entry(row) for row in rows]
+
+
+def _entry(row: RowMapping) -> AuditEntry:
+    return AuditEntry(row["at"], row["actor"], row["action"], row["subject"], row["detail"])

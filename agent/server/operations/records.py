@@ -1,0 +1,104 @@
+"""Agents, connections and client keys as operations hand them out: no secret is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping
+
+from agent.store_url import Store, make_store
+
+Mode = Literal["cloud", "on-premise"]
+KeyPlace = Literal["basic", "ws_key"]
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One registered agent. ``state``: revoked, online, offline, or awaiting_install (never seen)."""
+
+    id: str
+    name: str
+    description: str
+    max_instances: int
+    plain_store: Store | None
+    created_at: float
+    revoked_at: float | None
+    last_heartbeat_at: float | None
+    version: str | None
+    host: str | None
+    grants: list[dict[str, Any]] | None
+    tunnels: int = 0
+
+    @property
+    def state(self) -> str:
+        """What a person wants to know first."""
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.tunnels:
+            return "online"
+        return "offline" if self.last_heartbeat_at is not None else "awaiting_install"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection; the API key is not in it."""
+
+    id: str
+    name: str
+    slug: str
+    mode: Mode
+    agent_id: str | None
+    agent_name: str | None
+    store: Store
+    shop_host: str | None
+    key_in: KeyPlace
+    methods: tuple[str, ...]
+    resources: tuple[str, ...] | None
+    concurrency: int
+    enabled: bool
+    created_at: float
+    updated_at: float
+    gateway_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientKey:
+    """One client key; ``connections`` are slugs, None = every connection, now and later."""
+
+    id: str
+    name: str
+    connections: tuple[str, ...] | None
+    methods: tuple[str, ...] | None
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One line of the audit trail."""
+
+    at: float
+    actor: str
+    action: str
+    subject: str
+    detail: Mapping[str, Any]
+
+
+def store_columns(store: Store) -> dict[str, Any]:
+    """The columns of a connection that hold ``store``."""
+    return asdict(store)
+
+
+def store_of(columns: Mapping[str, Any] | RowMapping) -> Store:
+    """The store held in the columns of a connection, or in the JSON of a plain agent."""
+    return make_store(
+        scheme=columns["scheme"],
+        host=columns["host"],
+        port=columns["port"],
+        base_path=columns["base_path"],
+        virtual_uri=columns["virtual_uri"],
+        id_shop=columns["id_shop"],
+    )

@@ -1,0 +1,133 @@
+"""From a client's request head to what is asked of a store: connection found, rights judged, head rebuilt. Pure."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from agent.errors import ClientKeyInvalid, ConnectionDisabled, ExchangeError, PolicyDenied, ScopeDenied
+from agent.http1 import Framing, RequestHead
+from agent.php_query import without_parameter
+from agent.policy import Denial, judge, sent_content_type
+from agent.rewrite import REQUEST_ID_FIELD, request_head, wants_json
+from agent.server.credentials import client_key
+from agent.server.routes import KeyGrant, Route, RoutingTable
+from agent.target import gateway_target, store_target
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_RIGHTS = (Denial.METHOD, Denial.RESOURCE)
+_OURS = frozenset({b"authorization", b"x-request-id"})
+_OURS_HTTP10 = _OURS | {b"expect"}  # RFC 9110 10.1.1: an HTTP/1.0 client cannot mean it
+
+
+@dataclass(slots=True)
+class Order:
+    """One request as the gateway has understood it.
+
+    ``sent_head`` is what goes into the tunnel; ``error`` is set when it must not go anywhere.
+    """
+
+    request_id: bytes
+    head: RequestHead = field(repr=False)
+    as_json: bool
+    route: Route | None = None
+    grant: KeyGrant | None = None
+    method: str = ""
+    target: bytes = field(default=b"", repr=False)
+    sent_head: bytes = field(default=b"", repr=False)
+    error: ExchangeError | None = None
+
+    @property
+    def plain_head(self) -> bytes:
+        """The same in origin-form: a stock ssh tunnel has no agent behind it, it ends at its one store."""
+        assert self.route is not None  # noqa: S101 - there is no head without a route
+        return self.sent_head.replace(b" " + self.route.target_prefix, b" ", 1)
+
+    @property
+    def to_head(self) -> bool:
+        """Does it ask for a head only?"""
+        return self.head.method == b"HEAD"
+
+    @property
+    def is_last(self) -> bool:
+        """Does the client's connection end with it? HTTP/1.0 keep-alive is not spoken."""
+        return not self.head.keep_alive or self.head.minor == 0
+
+    @property
+    def safe(self) -> bool:
+        """Is it a read, judged by what the store will really do (RFC 9110 9.2.1)?"""
+        return self.method in ("GET", "HEAD")
+
+    def withdrawn(self, table: RoutingTable, now: float) -> ExchangeError | None:
+        """Why it must not be sent any more at unix time ``now``, None if it may: what allowed it can have gone since.
+
+        A request of the server itself has no key and is always allowed.
+        """
+        route, grant = self.route, self.grant
+        if route is None or grant is None or table.still_open(route, grant, now):
+            return None
+        if table.route(route.connection_id) is None or not table.key_opens(route, grant, now):
+            return ClientKeyInvalid()
+        return ConnectionDisabled("It was switched off or changed while the request waited.")
+
+    @property
+    def repeatable(self) -> bool:
+        """May it be sent once more as long as nothing was answered: a read without a body?"""
+        return self.safe and self.head.framing is Framing.NONE
+
+
+def request_id_of(head: RequestHead) -> bytes:
+    """The caller's own id when it is harmless, else a new one of 16 hexadecimal digits."""
+    given = head.get(b"x-request-id")
+    if given is not None and _REQUEST_ID.fullmatch(given) is not None:
+        return given
+    return new_request_id()
+
+
+def new_request_id() -> bytes:
+    """16 random hexadecimal digits."""
+    return secrets.token_hex(8).encode()
+
+
+def take_order(head: RequestHead, table: RoutingTable, now: float) -> Order:
+    """Understand a request at unix time ``now``; what is wrong with it is in ``Order.error``.
+
+    Raises ``MessageError`` for a target that is none.
+    """
+    order = Order(request_id_of(head), head, wants_json(head.fields, head.target))
+    slug, rest = gateway_target(head.target)
+    found = table.find(slug, client_key(head, rest), now)
+    if found is None:
+        order.error = ClientKeyInvalid()
+        return order
+    order.route, order.grant = route, grant = found
+    if not route.enabled:
+        order.error = ConnectionDisabled()
+        return order
+    target = store_target(route.store, without_parameter(rest, b"ws_key"))
+    order.target = target
+    content_type = sent_content_type(head.method, head.get(b"content-type"))
+    decision = judge(table.rule_of(route, grant), head.method, target, content_type)
+    order.method = decision.method
+    if decision.denial is not None:
+        denied = ScopeDenied if decision.denial in _RIGHTS and decision.method else PolicyDenied
+        order.error = denied(decision.detail)
+        return order
+    order.sent_head = head_for(route, head, target, order.request_id)
+    return order
+
+
+def head_for(route: Route, head: RequestHead, target: bytes, request_id: bytes) -> bytes:
+    """The proxy request for ``target`` (origin-form): absolute-form, Host and API key of the store, our request id."""
+    if route.key_in == "ws_key":
+        joint = b"&" if b"?" in target else b"?"
+        target += joint + b"ws_key=" + quote(route.api_key, safe="").encode()
+    return request_head(
+        head,
+        route.target_prefix + target,
+        route.host,
+        own_fields=route.own_fields + REQUEST_ID_FIELD + b": " + request_id + b"\r\n",
+        omitted=_OURS_HTTP10 if head.minor == 0 else _OURS,
+    )

@@ -1,0 +1,146 @@
+"""One tunnel as the server sees it: whose it is, what it may serve, and how to open a channel through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.policy import METHODS, Rule
+from agent.server.agent_record import AgentRecord
+from agent.store_url import Store
+from agent.streams import ByteSession
+from agent.tunnel.messages import Goodbye, Hello
+
+PLAIN_INSTANCE = "plain-ssh"
+TOO_MANY_CONNECTIONS = 12  # RFC 4250 4.2.2
+NO_MORE_AUTH_METHODS = 14
+
+
+class TunnelLink(Protocol):
+    """The SSH connection under a tunnel."""
+
+    async def open_channel(self, session: ByteSession) -> None:
+        """Open a forwarded channel; see ``Tunnel.open_channel``."""
+
+    def disconnect(self, code: int, reason: str, goodbye: Goodbye = Goodbye.OTHER) -> None:
+        """End the connection now."""
+
+    def drain(self, reason: str, retry_after_s: float | None) -> None:
+        """Tell the agent that nothing new will come."""
+
+
+class ChannelPool(Protocol):
+    """What the registry's ``pool_factory`` makes for a tunnel: the owner of its warm channels."""
+
+    def close(self) -> None:
+        """The tunnel is gone, or was never chosen again: drop every channel."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Tunnel:
+    """One authenticated, accepted connection of an agent; times are Unix seconds.
+
+    ``nonce`` is ASCII hexadecimal (as the agent's answers carry it), empty for plain ssh. ``in_flight`` counts the
+    exchanges that run through it and belongs to whoever runs them.
+    """
+
+    agent_id: str
+    agent_name: str
+    instance_id: str
+    index: int
+    plain: bool
+    nonce: bytes
+    rules: tuple[Rule, ...]
+    peer: str
+    version: str
+    host: str
+    connected_at: float
+    link: TunnelLink
+    last_heartbeat_at: float = 0.0
+    draining: bool = False
+    in_flight: int = 0
+    channels: Any = None
+    _stores: frozenset[Store] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.set_rules(self.rules)
+        self.last_heartbeat_at = self.last_heartbeat_at or self.connected_at
+
+    def __repr__(self) -> str:
+        state = "draining" if self.draining else "ready"
+        return f"<Tunnel {self.agent_id}/{self.instance_id}/{self.index} {state} in_flight={self.in_flight}>"
+
+    @classmethod
+    def from_hello(cls, record: AgentRecord, hello: Hello, link: TunnelLink, peer: str, now: float) -> Tunnel:
+        """The tunnel that ``hello`` asks for."""
+        return cls(
+            agent_id=record.agent_id,
+            agent_name=record.name,
+            instance_id=hello.instance_id,
+            index=hello.tunnel_index,
+            plain=False,
+            nonce=hello.nonce.encode("ascii"),
+            rules=tuple(grant.to_rule() for grant in hello.stores),
+            peer=peer,
+            version=hello.version,
+            host=hello.host,
+            connected_at=now,
+            link=link,
+        )
+
+    @classmethod
+    def from_plain(cls, record: AgentRecord, link: TunnelLink, peer: str, version: str, now: float) -> Tunnel:
+        """The tunnel of a stock ssh client: it leads to one store, whatever is sent into it.
+
+        Raises ``ValueError`` when the record is not made for plain ssh.
+        """
+        if record.plain_store is None:
+            raise ValueError("the agent record has no plain_store")
+        return cls(
+            agent_id=record.agent_id,
+            agent_name=record.name,
+            instance_id=PLAIN_INSTANCE,
+            index=0,
+            plain=True,
+            nonce=b"",
+            rules=(Rule(record.plain_store, frozenset(METHODS), None),),
+            peer=peer,
+            version=version,
+            host="",
+            connected_at=now,
+            link=link,
+        )
+
+    @property
+    def identity(self) -> tuple[str, str, int]:
+        """What a takeover compares: agent, instance, index."""
+        return (self.agent_id, self.instance_id, self.index)
+
+    def set_rules(self, rules: tuple[Rule, ...]) -> None:
+        """What the agent's policy opens, from hello; the agent judges every request again."""
+        self.rules = rules
+        self._stores = frozenset(rule.store for rule in rules)
+
+    def serves(self, store: Store) -> bool:
+        """True when the agent's policy names this store."""
+        return store in self._stores
+
+    def rule_for(self, store: Store) -> Rule | None:
+        """The agent's own rule for this store."""
+        return next((rule for rule in self.rules if rule.store == store), None)
+
+    async def open_channel(self, session: ByteSession) -> None:
+        """Open a channel and hand it to ``session``, which is guarded: what it raises ends this channel only.
+
+        Raises ``asyncssh.ChannelOpenError`` when the agent refuses or the tunnel is gone; no byte was sent then. When
+        the caller is cancelled meanwhile the channel is closed as soon as it opens, and ``session`` is told nothing.
+        """
+        await self.link.open_channel(session)
+
+    def drain(self, reason: str, retry_after_s: float | None = None) -> None:
+        """Tell the agent that nothing new will come; the caller marks the registry."""
+        self.link.drain(reason, retry_after_s)
+
+    def disconnect(self, code: int, reason: str, goodbye: Goodbye = Goodbye.OTHER) -> None:
+        """End the connection now (RFC 4253 11.1); ``goodbye`` is what the control channel says first."""
+        self.link.disconnect(code, reason, goodbye)

@@ -1,0 +1,166 @@
+"""The way to a connection's store: a channel of a tunnel, or of the forwarder in this process (mode Cloud).
+
+Parking: while no tunnel is there that could serve, an exchange waits, bounded in time and number, its body unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from agent.errors import AgentOffline, ConnectionBusy, ExchangeError, PolicyDenied, ServerDraining
+from agent.server.channels import ChannelPool, UpstreamChannel
+from agent.server.cloud import CloudForwarder
+from agent.server.gateway_context import GatewayContext
+from agent.server.registry import Registry
+from agent.server.routes import Route
+
+_OPEN_TIMEOUT_S = 10.0
+
+
+class Upstreams:
+    """Finds channels. ``take`` is the hot path, ``find`` may wait."""
+
+    def __init__(
+        self,
+        context: GatewayContext,
+        registry: Registry,
+        cloud: CloudForwarder,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._context = context
+        self._registry = registry
+        self._cloud = cloud
+        self._clock = clock
+        self._started_at = clock()
+        self._parked: Counter[str] = Counter()
+        self._waiters: dict[str, dict[asyncio.Event, None]] = {}  # in the order in which they came
+        self._unsubscribe = registry.subscribe(lambda event: self.wake(event.tunnel.agent_id))
+        context.table.on_replace.append(self._routes_replaced)
+
+    @property
+    def parked_count(self) -> int:
+        """Exchanges that wait for a tunnel."""
+        return self._parked.total()
+
+    def take(self, route: Route, *, for_write: bool) -> UpstreamChannel | None:
+        """A warm channel, if there is one; ``for_write``: for an exchange that cannot be sent a second time."""
+        if route.mode == "cloud":
+            return self._cloud.pool(route).take(for_write=for_write)
+        for tunnel in self._registry.eligible(route.agent_id or "", route.store):
+            pool: ChannelPool | None = tunnel.channels
+            channel = pool.take(for_write=for_write) if pool is not None else None
+            if channel is not None:
+                return channel
+        return None
+
+    async def find(self, route: Route, *, for_write: bool) -> UpstreamChannel:
+        """Open a channel, waiting for a tunnel, or for a channel of one, if need be.
+
+        Raises ``AgentOffline`` when no tunnel comes in time, ``ConnectionBusy`` when all channels of those that are
+        there stay in use, ``PolicyDenied`` when the agent is there and does not open this store, ``ServerDraining``
+        when there is none while this server leaves.
+        """
+        if route.mode == "cloud":
+            return await self._open(self._cloud.pool(route))
+        agent_id = route.agent_id or ""
+        deadline: float | None = None
+        while True:
+            # Looked at before the tunnels, so that no change between the two is missed.
+            changed = asyncio.Event()
+            waiters = self._waiters.setdefault(agent_id, {})
+            waiters[changed] = None
+            busy = False
+            try:
+                for tunnel in self._registry.eligible(agent_id, route.store):
+                    pool: ChannelPool | None = tunnel.channels
+                    if pool is None:
+                        continue
+                    try:
+                        return pool.take(for_write=for_write) or await self._open(pool)
+                    except AgentOffline:
+                        busy = busy or pool.is_full  # else it went away in this moment: the next one
+                if self._context.draining:
+                    raise ServerDraining
+                now = self._context.loop.time()
+                if deadline is None:
+                    deadline = now + self._patience_s(route)
+                if now >= deadline:
+                    raise _given_up(busy=busy)
+                await self._park(agent_id, changed, deadline, busy=busy)
+            finally:
+                waiters.pop(changed, None)
+                if not waiters and self._waiters.get(agent_id) is waiters:
+                    del self._waiters[agent_id]
+
+    def wake(self, agent_id: str) -> None:
+        """Something changed for this agent: who waits for it looks again."""
+        for waiter in self._waiters.get(agent_id, ()):
+            waiter.set()
+
+    def wake_all(self) -> None:
+        """Everyone who waits looks again; this server is about to leave."""
+        for agent_id in self._waiters:
+            self.wake(agent_id)
+
+    def close(self) -> None:
+        """Listen to registry and routing table no more."""
+        self._unsubscribe()
+        if self._routes_replaced in self._context.table.on_replace:
+            self._context.table.on_replace.remove(self._routes_replaced)
+
+    async def _open(self, pool: ChannelPool) -> UpstreamChannel:
+        try:
+            async with asyncio.timeout(_OPEN_TIMEOUT_S):
+                return await pool.open()
+        except (ConnectionError, TimeoutError):
+            raise AgentOffline("The tunnel gave no channel.") from None
+
+    async def _park(self, agent_id: str, changed: asyncio.Event, deadline: float, *, busy: bool) -> None:
+        if self._parked[agent_id] >= self._context.limits.parked_max:
+            raise _given_up(f"{self._context.limits.parked_max} requests wait for it already.", busy=busy)
+        self._parked[agent_id] += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                await changed.wait()
+        except TimeoutError:
+            raise _given_up(busy=busy) from None
+        finally:
+            self._parked[agent_id] -= 1
+            if not self._parked[agent_id]:
+                del self._parked[agent_id]
+
+    def _patience_s(self, route: Route) -> float:
+        """How long a tunnel is worth waiting for: longer when the agent said that it comes back."""
+        limits = self._context.limits
+        agent_id = route.agent_id or ""
+        here = self._registry.tunnels(agent_id)
+        if here and not any(tunnel.draining for tunnel in here):
+            if not any(tunnel.serves(route.store) for tunnel in here):
+                raise PolicyDenied(
+                    "The agent is connected, but its settings do not open this store: "
+                    f'add [[stores]] url = "{route.store}" to its agent.toml, '
+                    "and reload it (SIGHUP) or restart the agent."
+                )
+            return limits.park_s
+        seen = self._registry.last_seen(agent_id)
+        if seen is None:
+            # After a start of this server every agent is on its way back.
+            since, limit = self._started_at, limits.park_drain_s
+        else:
+            since, limit = seen.at, limits.park_drain_s if seen.drained else limits.park_s
+        # The wall clock may have been put right meanwhile, by any amount.
+        return min(limit, max(0.0, since + limit - self._clock()))
+
+    def _routes_replaced(self) -> None:
+        table = self._context.table
+        self._cloud.keep(lambda connection_id: table.route(connection_id) is not None)
+        self._context.forget_gone_routes()
+
+
+def _given_up(detail: str = "", *, busy: bool) -> ExchangeError:
+    if busy:
+        return ConnectionBusy(detail or "All channels of the agent's tunnels are in use.")
+    return AgentOffline(detail)

@@ -1,0 +1,253 @@
+"""The loop that keeps one tunnel alive: attempt, run, wait, again. Nothing remote ever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from agent.streams import ByteSession
+from agent.tunnel.backoff import Backoff
+from agent.tunnel.config import TunnelConfig
+from agent.tunnel.dial import Dial
+from agent.tunnel.ending import Ending, EndReason
+from agent.tunnel.link import AgentLink
+from agent.tunnel.messages import Goodbye, Hello
+from agent.tunnel.ssh import LoginError
+from agent.tunnel.state import Event, State, step
+from agent.tunnel.text import printable
+from agent.tunnel.token import AccessToken, split_server
+
+log = structlog.get_logger("agent")
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelStatus:
+    """One tunnel as ``status`` shows it; times are monotonic seconds of the event loop, ages in seconds."""
+
+    index: int
+    state: State
+    server: str
+    since_s: float
+    attempts: int
+    last_ending: Ending | None
+    server_version: str
+    round_trip_s: float | None
+    last_answer_age_s: float | None
+    open_channels: int
+    next_attempt_in_s: float | None
+
+
+class TunnelKeeper:
+    """One tunnel index. ``on_change`` is called after every change of state."""
+
+    def __init__(
+        self,
+        index: int,
+        config: TunnelConfig,
+        token: AccessToken,
+        hello: Callable[[int], Hello],
+        session_factory: Callable[[bytes], ByteSession],
+        dial: Dial,
+        backoff: Backoff,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.index = index
+        self._config = config
+        self._token = token
+        self._hello = hello
+        self._session_factory = session_factory
+        self._dial = dial
+        self._backoff = backoff
+        self._on_change = on_change
+        self.state = State.IDLE
+        self.counts: Counter[str] = Counter()
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._server_turn = 0
+        self._link: AgentLink | None = None
+        self._server_version = ""
+        self._last_ending: Ending | None = None
+        self._reported: EndReason | None = None
+        self._next_attempt_at: float | None = None
+
+    def __repr__(self) -> str:
+        return f"<TunnelKeeper {self.index} {self.state.value}>"
+
+    @property
+    def server(self) -> str:
+        """The server that is, or will be, tried."""
+        return self._token.servers[self._server_turn % len(self._token.servers)]
+
+    async def run(self) -> None:
+        """Until ``stop``; only cancellation ends it sooner."""
+        self._task = asyncio.current_task()
+        try:
+            while not self._stopping:
+                ending = await self._once()
+                if not self._stopping:
+                    await self._rest(ending)
+        finally:
+            self._to(Event.STOP)
+
+    def stop(self) -> None:
+        """Make no new attempt and break off one that has not led to a tunnel; one that is up ends by ``leave``."""
+        self._stopping = True
+        self._wake.set()
+        if self._link is None and self._task is not None:
+            self._task.cancel()
+
+    def wake(self) -> None:
+        """Try now instead of waiting longer: the network came back, settings changed, the machine woke up."""
+        self._wake.set()
+
+    async def drain(self, reason: str) -> None:
+        """Tell the server to choose this tunnel no more; returns when it has said so, or after a moment."""
+        if self._link is not None and self.state in {State.READY, State.DRAINING}:
+            self._to(Event.DRAIN)
+            await self._link.drain(reason)
+
+    async def leave(self, reason: str) -> None:
+        """Say bye and close."""
+        if self._link is not None:
+            await self._link.leave(Goodbye.SHUTDOWN, reason)
+
+    def greet_again(self) -> None:
+        """Tell the server the stores of reloaded settings. Raises ``ControlError`` when they are too many."""
+        if self._link is not None and self.state is State.READY:
+            self._link.say(self._hello_for(self._link.nonce))
+
+    def status(self) -> TunnelStatus:
+        """What ``status`` shows."""
+        now = self._loop.time()
+        liveness = self._link.liveness if self._link is not None else None
+        answered_at = liveness.answered_at if liveness is not None else None
+        return TunnelStatus(
+            index=self.index,
+            state=self.state,
+            server=self.server,
+            since_s=now - self._since,
+            attempts=self.counts[State.CONNECTING.value],
+            last_ending=self._last_ending,
+            server_version=self._server_version,
+            round_trip_s=liveness.round_trip_s if liveness is not None else None,
+            last_answer_age_s=now - answered_at if answered_at is not None else None,
+            open_channels=self._link.open_channels if self._link is not None else 0,
+            next_attempt_in_s=max(0.0, self._next_attempt_at - now) if self._next_attempt_at is not None else None,
+        )
+
+    # -- one tunnel ----------------------------------------------------------------------------------------------
+
+    async def _once(self) -> Ending:
+        """One attempt and, when it succeeds, the tunnel's whole life."""
+        self._to(Event.DIAL)
+        log.debug("tunnel.connecting", index=self.index, server=self.server)
+        nonce = secrets.token_hex(16).encode("ascii")
+        link = AgentLink(self.server, nonce, self._session_factory, self._config, self._server_drains)
+        try:
+            return await self._live(link)
+        except LoginError as error:
+            self._server_turn += 1
+            return error.ending
+        except Exception as error:  # a defect of ours in one attempt must not end the daemon
+            log.exception("tunnel.failed", index=self.index, error=type(error).__name__)
+            return Ending(EndReason.DEFECT, f"The attempt failed inside this program ({type(error).__name__}).")
+        finally:
+            self._link = None
+            await link.close()
+
+    async def _live(self, link: AgentLink) -> Ending:
+        host, port = split_server(link.server)
+        try:
+            async with asyncio.timeout(self._config.connect_timeout_s):
+                sock = await self._dial(host, port)
+        except TimeoutError:
+            detail = f"{link.server} did not answer within {self._config.connect_timeout_s:g} s"
+            raise LoginError(Ending(EndReason.UNREACHABLE, f"{detail}: check the address and the firewall.")) from None
+        except OSError as error:
+            # asyncio replaces the system's text by its own, which repeats the address; a resolver's errno is negative.
+            is_system = not isinstance(error, socket.gaierror) and (error.errno or 0) > 0
+            cause = os.strerror(error.errno or 0).lower() if is_system else printable(error.strerror or str(error))
+            detail = f"{link.server} cannot be reached ({cause}): check the address, DNS and the firewall."
+            raise LoginError(Ending(EndReason.UNREACHABLE, detail)) from None
+        self._to(Event.CONNECTED)
+        welcome = await link.open(sock, self._token, self._hello_for(link.nonce))
+        self._link = link
+        self._backoff.ready()
+        self._reported = None
+        self._server_version = printable(welcome.version)
+        self._to(Event.WELCOMED)
+        log.info("tunnel.ready", index=self.index, server=link.server, server_version=self._server_version)
+        if welcome.next_pins:
+            log.info("tunnel.next_pins", index=self.index, pins=[printable(pin) for pin in welcome.next_pins])
+        return await asyncio.shield(link.ended)
+
+    def _hello_for(self, nonce: bytes) -> Hello:
+        return self._hello(self.index).model_copy(update={"tunnel_index": self.index, "nonce": nonce.decode("ascii")})
+
+    def _server_drains(self) -> None:
+        """The server is about to leave; what runs goes on until it does."""
+        if self.state is State.READY:
+            self._to(Event.DRAIN)
+            log.info("tunnel.draining", index=self.index, server=self.server)
+
+    # -- between two tunnels -------------------------------------------------------------------------------------
+
+    async def _rest(self, ending: Ending) -> None:
+        """Report the end and wait for the next attempt, which ``wake`` brings forward."""
+        slow = self._backoff.is_slow(ending)
+        wait_s = self._backoff.wait_s(ending, slow=slow)
+        self._last_ending = ending
+        self._report(ending, wait_s, slow=slow)
+        self._wake.clear()
+        self._next_attempt_at = self._loop.time() + wait_s
+        self._to(Event.ENDED_FOR_A_PERSON if slow else Event.ENDED)
+        if not self._stopping:
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+        self._next_attempt_at = None
+
+    def _report(self, ending: Ending, wait_s: float, *, slow: bool) -> None:
+        """Loud once for each new reason, DEBUG for its repetitions until the tunnel was up again."""
+        fields = {
+            "index": self.index,
+            "server": self.server,
+            "reason": ending.reason.value,
+            "detail": ending.detail,
+            "retry_in_s": round(wait_s, 1),
+        }
+        event = "tunnel.refused" if slow else "tunnel.lost" if self._link_was_up() else "tunnel.unreachable"
+        if ending.reason is self._reported:
+            log.debug(event, **fields)
+        elif slow:
+            log.error(event, **fields)
+        elif ending.reason is EndReason.SERVER_LEFT:
+            log.info(event, **fields)
+        else:
+            log.warning(event, **fields)
+        self._reported = ending.reason
+
+    def _link_was_up(self) -> bool:
+        return self.state in {State.READY, State.DRAINING}
+
+    def _to(self, event: Event) -> None:
+        """The only place where the state changes."""
+        before, self.state = self.state, step(self.state, event)
+        if before is self.state:
+            return
+        self._since = self._loop.time()
+        self.counts[self.state.value] += 1
+        log.debug("tunnel.state", index=self.index, before=before.value, after=self.state.value)
+        self._on_change()

@@ -1,0 +1,227 @@
+"""The messages of the control channel: one JSON object per line, at most 64 KiB, both ways.
+
+Unknown message types and unknown fields are ignored, so that either side can be newer. Every value is bounded here;
+nothing that a peer sends is used before one of these models accepted it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+import pydantic_core
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from agent.errors import AgentError, SettingsError
+from agent.policy import Rule
+from agent.store_url import Store, make_store
+
+PROTOCOL: Final = 1
+LINE_MAX_BYTES: Final = 64 * 1024
+HINT_MAX_S: Final = 300.0
+TUNNELS_MAX: Final = 8
+STORES_MAX: Final = 512
+
+Name = Annotated[str, StringConstraints(max_length=255)]
+Sentence = Annotated[str, StringConstraints(max_length=1000)]
+Resource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Identity = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
+"""Hexadecimal, so that it can stand in an HTTP field as it is."""
+
+
+class ControlError(AgentError):
+    """The other side of the control channel broke the protocol: oversize line, no JSON, wrong values, no hello."""
+
+
+class Goodbye(StrEnum):
+    """Why a side leaves; unknown codes of a newer peer become ``OTHER``."""
+
+    SHUTDOWN = "shutdown"
+    REPLACED = "replaced"
+    PLACE_TAKEN = "place_taken"
+    REVOKED = "revoked"
+    PROTOCOL = "protocol"
+    SILENT = "silent"
+    OTHER = "other"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("other") if isinstance(value, str) else None
+
+
+class _Frame(BaseModel):
+    """What all messages share: frozen, unknown fields ignored, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+    type: str
+
+    def encode(self) -> bytes:
+        """The line, with its line feed. Raises ``ControlError`` when it is over 64 KiB (hello with too many stores)."""
+        line = self.model_dump_json().encode("utf-8") + b"\n"
+        if len(line) > LINE_MAX_BYTES:
+            raise ControlError(
+                f"The {self.type} message is {len(line)} bytes, over the limit of {LINE_MAX_BYTES}:"
+                " list fewer stores or resources in the agent's settings."
+            )
+        return line
+
+
+class Grant(BaseModel):
+    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    scheme: Annotated[str, StringConstraints(max_length=8)]
+    host: Name
+    port: int
+    base_path: Annotated[str, StringConstraints(max_length=1024)]
+    virtual_uri: Name = ""
+    id_shop: Name = ""
+    methods: frozenset[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]]
+    resources: Annotated[frozenset[Resource], Field(max_length=256)] | None = None
+
+    @model_validator(mode="after")
+    def _store_is_canonical(self) -> Self:
+        try:
+            self._store()
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @classmethod
+    def from_rule(cls, rule: Rule) -> Grant:
+        """What hello says about ``rule``."""
+        return cls.model_validate(
+            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
+        )
+
+    def to_rule(self) -> Rule:
+        """The rule; equal to the one that ``from_rule`` was given."""
+        return Rule(self._store(), frozenset(self.methods), self.resources)
+
+    def _store(self) -> Store:
+        return make_store(self.scheme, self.host, self.port, self.base_path, self.virtual_uri, self.id_shop)
+
+
+class Hello(_Frame):
+    """Agent to server, first message; sent again when the agent's settings were reloaded (same identity)."""
+
+    type: Literal["hello"] = "hello"
+    protocol: Annotated[int, Field(ge=1, le=65535)] = PROTOCOL
+    version: Name
+    instance_id: Identity
+    tunnel_index: Annotated[int, Field(ge=0, lt=TUNNELS_MAX)] = 0
+    host: Name = ""
+    kind: Literal["agent", "probe"] = "agent"
+    nonce: Nonce = "0" * 32
+    stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = []
+
+
+class Welcome(_Frame):
+    """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to."""
+
+    type: Literal["welcome"] = "welcome"
+    protocol: Annotated[int, Field(ge=1, le=65535)] = PROTOCOL
+    version: Name = ""
+    heartbeat_interval_s: Seconds = 10.0
+    next_pins: Annotated[list[Name], Field(max_length=4)] = []
+
+    INTERVAL_MIN_S: ClassVar[float] = 1.0
+    INTERVAL_MAX_S: ClassVar[float] = 60.0
+
+    @property
+    def interval_s(self) -> float:
+        """The heartbeat interval, clamped to 1-60 s: a server can neither flood nor silence the agent."""
+        return min(max(self.heartbeat_interval_s, self.INTERVAL_MIN_S), self.INTERVAL_MAX_S)
+
+
+class Heartbeat(_Frame):
+    """Agent to server, when nothing else was said for an interval."""
+
+    type: Literal["heartbeat"] = "heartbeat"
+    sequence: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class HeartbeatAck(_Frame):
+    """Server to agent, at once; ``sequence`` is that of the heartbeat."""
+
+    type: Literal["heartbeat_ack"] = "heartbeat_ack"
+    sequence: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class Drain(_Frame):
+    """Either side: I finish what runs, give me nothing new. Answered by a drain with ``ack`` set.
+
+    What was sent before the answer has then arrived (SSH keeps the order), so that the side which drains knows that
+    nothing more is on its way.
+    """
+
+    type: Literal["drain"] = "drain"
+    ack: bool = False
+    reason: Sentence = ""
+    retry_after_s: Seconds | None = None
+
+    @property
+    def hint_s(self) -> float | None:
+        """``retry_after_s`` clamped to 300 s."""
+        return clamp_hint_s(self.retry_after_s)
+
+
+class Bye(_Frame):
+    """Either side: the connection ends now, and why. The receiver closes; the sender waits for that a moment."""
+
+    type: Literal["bye"] = "bye"
+    code: Annotated[str, StringConstraints(max_length=64)] = Goodbye.OTHER.value
+    reason: Sentence = ""
+    retry_after_s: Seconds | None = None
+
+    @property
+    def goodbye(self) -> Goodbye:
+        """``code`` as one of ours."""
+        return Goodbye(self.code)
+
+    @property
+    def hint_s(self) -> float | None:
+        """``retry_after_s`` clamped to 300 s."""
+        return clamp_hint_s(self.retry_after_s)
+
+
+Message = Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye
+_MODELS: Final[dict[str, type[Message]]] = {
+    "hello": Hello,
+    "welcome": Welcome,
+    "heartbeat": Heartbeat,
+    "heartbeat_ack": HeartbeatAck,
+    "drain": Drain,
+    "bye": Bye,
+}
+
+
+def decode(line: bytes) -> Message | None:
+    """Read one line without its line feed; None for a message type that this version does not know.
+
+    Raises ``ControlError`` when it is no JSON object with a ``type``, or breaks the model of that type.
+    """
+    try:
+        content = pydantic_core.from_json(line, allow_inf_nan=False)
+    except ValueError:
+        raise ControlError("A control message is not JSON.") from None
+    kind = content.get("type") if isinstance(content, dict) else None
+    if not isinstance(kind, str):
+        raise ControlError("A control message is not a JSON object with a type.")
+    model = _MODELS.get(kind)
+    if model is None:
+        return None
+    try:
+        return model.model_validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ControlError(f"The {kind} message has a wrong value at {place}.") from None
+
+
+def clamp_hint_s(hint_s: float | None) -> float | None:
+    """A server's hint to wait, at most 300 s."""
+    return None if hint_s is None else min(max(hint_s, 0.0), HINT_MAX_S)

@@ -1,0 +1,160 @@
+"""The agent's SSH login: the server's host key is compared with the pins before the secret is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import hmac
+import os
+import socket
+from collections.abc import Callable
+
+import asyncssh
+
+from agent import __version__
+from agent.errors import AgentError
+from agent.tunnel.algorithms import ENCRYPTION_ALGS, HOST_KEY_ALGS, KEX_ALGS, REKEY_BYTES
+from agent.tunnel.config import TunnelConfig
+from agent.tunnel.ending import Ending, EndReason
+from agent.tunnel.flow import LinkFlow, propagate_flow_control
+from agent.tunnel.text import printable
+from agent.tunnel.token import AccessToken
+
+
+class LoginError(AgentError):
+    """No tunnel came of this attempt; ``ending`` says why, and ``str(error)`` is its sentence."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.detail)
+        self.ending = ending
+
+
+class PinnedClient(asyncssh.SSHClient):
+    """asyncssh's callbacks of one connection.
+
+    Its flags, not asyncssh's exceptions, tell what went wrong: a server can send any disconnect code it likes.
+    ``on_lost`` is called once, when the connection is gone.
+    """
+
+    def __init__(self, token: AccessToken, config: TunnelConfig, on_lost: Callable[[Exception | None], None]) -> None:
+        self._token = token
+        self._config = config
+        self._on_lost = on_lost
+        self.host_key = ""
+        self.pin_matched = False
+        self.secret_sent = False
+        self.secret_refused = False
+        self.flow: LinkFlow  # set by connection_made
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        """TCP is up, nothing was sent."""
+        self.flow = propagate_flow_control(conn, self._config.link)
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
+        """True when the key is pinned; asyncssh asks at every key exchange, before authentication."""
+        self.host_key = key.get_fingerprint("sha256")
+        offered = self.host_key.encode("ascii")
+        self.pin_matched = any(hmac.compare_digest(offered, pin.encode("ascii")) for pin in self._token.pins)
+        return self.pin_matched
+
+    def password_auth_requested(self) -> str | None:
+        """The secret, once, and only to a server whose key is pinned."""
+        if not self.pin_matched:
+            return None
+        if self.secret_sent:
+            self.secret_refused = True
+            return None
+        self.secret_sent = True
+        return self._token.secret
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._on_lost(exc)
+
+    def explain(self, server: str, error: Exception | None) -> Ending:
+        """Why the login failed, from what this side saw."""
+        if self.host_key and not self.pin_matched:
+            pins = ", ".join(self._token.pins)
+            return Ending(
+                EndReason.WRONG_HOST_KEY,
+                f"The server at {server} shows the host key {self.host_key}, but the access token pins {pins}: the"
+                " secret was not sent; ask the server's administrator which is right, and install a new token if the"
+                " key was changed on purpose.",
+            )
+        if self.secret_refused:
+            return Ending(
+                EndReason.TOKEN_REFUSED,
+                f"The access token is well-formed but the server at {server} refuses it: it was revoked or belongs to"
+                " another server; make a new one on the integration server.",
+            )
+        cause = printable(str(error)) or type(error).__name__ if error is not None else "closed"
+        return Ending(
+            EndReason.HANDSHAKE,
+            f"The SSH login at {server} failed ({cause}): check that the port is the integration server's SSH port.",
+        )
+
+
+async def login(
+    sock: socket.socket,
+    server: str,
+    token: AccessToken,
+    config: TunnelConfig,
+    on_lost: Callable[[Exception | None], None],
+) -> tuple[asyncssh.SSHClientConnection, PinnedClient]:
+    """Log in over a connected socket, which this call owns; the caller sets the time limit.
+
+    Raises ``LoginError`` with what went wrong, told by our own flags.
+    """
+    _name_local_user()
+    client = PinnedClient(token, config, on_lost)
+    try:
+        conn = await asyncssh.connect(
+            host=server,
+            sock=sock,
+            client_factory=lambda: client,
+            client_version=f"prestashop-agent_{__version__}",
+            config=None,
+            # Only this value makes asyncssh ask us about the key: None and [] gave the password to a wrong server.
+            known_hosts=([], [], []),
+            server_host_key_algs=list(HOST_KEY_ALGS),
+            x509_trusted_certs=None,
+            x509_trusted_cert_paths=[],
+            username=token.agent_id,
+            client_keys=None,
+            agent_path=None,
+            agent_forwarding=False,
+            pkcs11_provider=None,
+            preferred_auth=["password"],
+            public_key_auth=False,
+            kbdint_auth=False,
+            host_based_auth=False,
+            gss_host=None,
+            gss_kex=False,
+            gss_auth=False,
+            disable_trivial_auth=True,
+            encryption_algs=list(ENCRYPTION_ALGS),
+            kex_algs=list(KEX_ALGS),
+            compression_algs=None,
+            rekey_bytes=REKEY_BYTES,
+            login_timeout=config.login_timeout_s,
+            connect_timeout=None,
+            keepalive_interval=0,
+            utf8_decode_errors="replace",
+            canonicalize_hostname=False,
+            proxy_command=None,
+        )
+    except (asyncssh.Error, OSError) as error:
+        sock.close()
+        raise LoginError(client.explain(server, error)) from None
+    except asyncio.CancelledError:
+        sock.close()
+        raise
+    return conn, client
+
+
+def _name_local_user() -> None:
+    """Give this process a user name where it has none (a container's arbitrary uid): asyncssh insists on one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "prestashop-agent"

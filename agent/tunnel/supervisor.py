@@ -1,0 +1,130 @@
+"""All tunnels of one agent: as many keepers as the settings ask for, started, drained and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import structlog
+
+from agent.streams import ByteSession
+from agent.tunnel.backoff import Backoff
+from agent.tunnel.config import TunnelConfig
+from agent.tunnel.dial import Dial, dial
+from agent.tunnel.keeper import TunnelKeeper, TunnelStatus
+from agent.tunnel.messages import Hello
+from agent.tunnel.state import State
+from agent.tunnel.token import AccessToken
+
+__all__ = ["Supervisor", "TunnelConfig", "TunnelStatus"]
+
+log = structlog.get_logger("agent")
+
+DRAIN_POLL_S = 0.02
+
+
+class Supervisor:
+    """Keeps ``config.tunnels`` tunnels up; to be made inside the event loop.
+
+    ``hello(index)`` gives what this instance says of itself (index and nonce are filled in here);
+    ``session_factory(nonce)`` makes the session of a channel, ``nonce`` being ASCII hexadecimal and new for each
+    connection; ``in_flight`` counts the exchanges that run in all of them. ``dial`` may go through a proxy.
+    """
+
+    def __init__(
+        self,
+        config: TunnelConfig,
+        token: AccessToken,
+        hello: Callable[[int], Hello],
+        session_factory: Callable[[bytes], ByteSession],
+        *,
+        in_flight: Callable[[], int] | None = None,
+        dial: Dial = dial,
+        randomness: Callable[[], float] = random.random,
+        on_change: Callable[[], None] | None = None,
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        self._in_flight = in_flight
+        self._changed = asyncio.Event()
+        self._on_change = on_change
+        self._keepers = tuple(
+            TunnelKeeper(
+                index,
+                config,
+                token,
+                hello,
+                session_factory,
+                dial,
+                Backoff(config.backoff, clock, randomness),
+                self._change,
+            )
+            for index in range(config.tunnels)
+        )
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {' '.join(keeper.state.value for keeper in self._keepers)}>"
+
+    @property
+    def is_ready(self) -> bool:
+        """True while at least one tunnel is up and not draining."""
+        return any(keeper.state is State.READY for keeper in self._keepers)
+
+    async def run(self) -> None:
+        """Keep the tunnels up until ``drain`` or cancellation; nothing remote ends it."""
+        async with asyncio.TaskGroup() as group:
+            for keeper in self._keepers:
+                group.create_task(keeper.run(), name=f"tunnel-{keeper.index}")
+
+    async def wait_for(self, condition: Callable[[Supervisor], bool]) -> None:
+        """Wait until ``condition`` holds; looked at after every change of a tunnel's state."""
+        while not condition(self):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Take nothing new, let what runs finish (``timeout_s`` at most), say bye, close; ``run`` then returns.
+
+        True when nothing was cut off.
+        """
+        for keeper in self._keepers:
+            keeper.stop()
+        await asyncio.gather(*(keeper.drain("the agent is stopping") for keeper in self._keepers))
+        finished = await self._wait_idle(timeout_s)
+        if not finished:
+            log.warning("tunnel.drain_incomplete", in_flight=self._in_flight() if self._in_flight else None)
+        await asyncio.gather(*(keeper.leave("the agent is stopping") for keeper in self._keepers))
+        return finished
+
+    def wake(self) -> None:
+        """Try at once wherever a keeper is waiting."""
+        for keeper in self._keepers:
+            keeper.wake()
+
+    def refresh(self) -> None:
+        """Say hello again after a reload, so that the server knows the new stores; no exchange is disturbed.
+
+        Raises ``ControlError`` when they do not fit into one message.
+        """
+        for keeper in self._keepers:
+            keeper.greet_again()
+
+    def status(self) -> tuple[TunnelStatus, ...]:
+        """One entry per tunnel."""
+        return tuple(keeper.status() for keeper in self._keepers)
+
+    async def _wait_idle(self, timeout_s: float) -> bool:
+        """Until no exchange runs. The count belongs to the forwarder and has no event, so it is looked at."""
+        in_flight = self._in_flight
+        if in_flight is None:
+            return True
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while in_flight() and loop.time() < deadline:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(DRAIN_POLL_S)
+        return not in_flight()
+
+    def _change(self) -> None:
+        self._changed.set()
+        if self._on_change is not None:
+            self._on_change()

@@ -1,0 +1,166 @@
+"""The integration server as a process of its own, and its commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from agent.server.cli.admin import AdminApi
+from agent.server.settings import ServerSettings
+
+SERVER = (sys.executable, "-m", "agent.server.cli.main")
+LOOPBACK_LISTENERS = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--log-format", "json")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The answer of ``--json``."""
+        return json.loads(self.out)
+
+
+def clean_environment(home: Path, **more: str) -> dict[str, str]:
+    """Nothing of the person who runs the tests but where programs are."""
+    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+    return {**inherited, "HOME": str(home), "NO_COLOR": "1", **more}
+
+
+async def run_server_command(
+    data_dir: Path, *arguments: str, stdin: str = "", environment: dict[str, str] | None = None, debug: bool = False
+) -> Outcome:
+    """Run one ``integration-server`` command to its end; standard input is never a terminal."""
+    process = await asyncio.create_subprocess_exec(
+        *SERVER,
+        *("--data-dir", str(data_dir)),
+        *arguments,
+        *(["--debug"] if debug else []),
+        env=clean_environment(data_dir.parent, **(environment or {})),
+        cwd=data_dir.parent,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(stdin.encode())
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), err.decode())
+
+
+@dataclass
+class ServerProcess:
+    """``integration-server serve`` on free loopback ports; ended by SIGTERM, killed when that takes too long."""
+
+    data_dir: Path
+    arguments: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    ready: dict[str, Any] = field(default_factory=dict)
+    out: str = ""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    err: str = ""
+
+    async def __aenter__(self) -> Self:
+        ready_file = self.data_dir.parent / f"{self.data_dir.name}.ready.json"
+        self._process = await asyncio.create_subprocess_exec(
+            *SERVER,
+            *("serve", "--data-dir", str(self.data_dir), "--ready-file", str(ready_file)),
+            *LOOPBACK_LISTENERS,
+            *self.arguments,
+            env=clean_environment(self.data_dir.parent, **self.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        assert self._process.stderr is not None
+        try:
+            async with asyncio.timeout(30):
+                while not self.ready:
+                    line = await self._process.stderr.readline()
+                    assert line, f"the server ended: {self.err}"
+                    self._take(line)
+        except BaseException:  # a start that fails or is cancelled leaves no process
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.communicate()
+            raise
+        assert json.loads(ready_file.read_text()) == self.ready
+        self._reading = asyncio.create_task(self._read(), name="server-log")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def gateway_port(self) -> int:
+        """The port that integrations connect to."""
+        port: int = self.ready["gateway"]["port"]
+        return port
+
+    @property
+    def ssh_address(self) -> str:
+        """``host:port`` for agents."""
+        return f"127.0.0.1:{self.ready['ssh']['port']}"
+
+    async def command(self, *arguments: str, stdin: str = "") -> Outcome:
+        """Run a command against this server."""
+        return await run_server_command(self.data_dir, *arguments, stdin=stdin)
+
+    async def api(self, method: Literal["get", "post", "delete"], *path: str, **body: object) -> Any:
+        """Ask the control API over the admin socket, as commands do, without the start of a process.
+
+        Raises RefusedError.
+        """
+        ask = AdminApi(ServerSettings(data_dir=self.data_dir), {})
+        if method == "post":
+            return await asyncio.to_thread(ask.post, *path, body=body)
+        return await asyncio.to_thread(ask.get if method == "get" else ask.delete, *path)
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end, and give the exit code; again: only the exit code."""
+        if self._process.returncode is None:
+            self._process.send_signal(number)
+        try:
+            async with asyncio.timeout(20):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise
+        finally:
+            await self._reading
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        async for line in self._process.stderr:
+            self._take(line)
+        self.out += (await self._process.stdout.read()).decode()
+
+    def _take(self, line: bytes) -> None:
+        self.err += line.decode()
+        if line.startswith(b"{"):
+            event = json.loads(line)
+            self.log.append(event)
+            if event["event"] == "server.ready":
+                self.ready = {key: value for key, value in event.items() if key not in ("time", "level", "event")}

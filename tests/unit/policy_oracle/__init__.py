@@ -1,0 +1,1 @@
+"""What PHP and PrestaShop make of a request, asked from PHP itself."""

@@ -1,0 +1,81 @@
+"""The control API as a whole: refusals that repeat nothing, the audit trail, a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.tunnel.token import parse_token
+from tests.kit.control_plane import API_KEY, ControlApi, control_api
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"api_key": "CANARY0CANARY0CANARY0CANARY0CANA", "name": 5}',
+        b'{"api_key": ["CANARY0CANARY0CANARY0CANARY0CANA"]}',
+        b'{"api_key": "CANARY", "store_url": {"CANARY": 1}}',
+        b'{"CANARY0CANARY0CANARY0CANARY0CANA": 1}',
+        b'{"mode": "CANARY", "concurrency": "CANARY", "methods": ["CANARY"], "key_in": "CANARY"}',
+        b'{"api_key": "CANARY',
+        b'["CANARY"]',
+        b'"CANARY"',
+        b"CANARY",
+        b"\xff\xfeCANARY",
+    ],
+)
+async def test_a_refused_body_is_never_repeated(api: ControlApi, body: bytes) -> None:
+    status, problem = await api.call("POST", "connections", body)
+    assert "CANARY" not in api.text
+    assert status in (400, 422)
+    assert problem["type"].startswith("urn:integration-server:")
+    assert problem["status"] == status
+
+
+async def test_an_unknown_field_is_named(api: ControlApi) -> None:
+    _, problem = await api.call("POST", "agents", {"name": "a", "max_instance": 2})
+    assert {"field": "max_instance", "message": "is not known here"} in problem["errors"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "nothing", 404), ("PUT", "agents", 405)])
+async def test_unknown_paths_and_methods_are_problems_too(api: ControlApi, method: str, path: str, status: int) -> None:
+    found, problem = await api.call(method, path)
+    assert (found, problem["status"]) == (status, status)
+
+
+async def test_the_audit_trail_says_who_did_what_without_secrets(api: ControlApi) -> None:
+    secrets = [(await api.agent())["access_token"]]
+    await api.connection()
+    secrets.append((await api.created("client-keys", connections=["shop-lyon"]))["key"])
+    await api.call("POST", "agents/warehouse/revoke", actor="alice")
+    _, trail = await api.call("GET", "audit")
+    assert [(entry["actor"], entry["action"]) for entry in trail] == [
+        ("local:alice", "agent.revoked"),
+        ("local:tester", "client_key.created"),
+        ("local:tester", "connection.created"),
+        ("local:tester", "agent.created"),
+        ("local:tester", "settings.remembered"),
+    ]
+    assert all(secret not in api.text for secret in [*secrets, API_KEY])
+    assert (await api.call("GET", "audit?limit=2"))[1] == trail[:2]
+    assert json.loads(api.text)[0]["subject"] == "warehouse"
+
+
+async def test_a_failed_change_leaves_no_trace(api: ControlApi) -> None:
+    await api.connection()
+    before = await api.call("GET", "audit")
+    await api.call("POST", "client-keys", {"connections": ["shop-lyon", "unknown"]})
+    assert await api.call("GET", "audit") == before
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
+    async with control_api(tmp_path) as api:
+        token = parse_token((await api.agent())["access_token"])
+        await api.connection()
+        key = (await api.created("client-keys", connections=["shop-lyon"]))["key"]
+    async with control_api(tmp_path) as api:
+        assert api.plane.live.authenticate(token.agent_id, token.secret) is not None
+        route, _ = api.admits("shop-lyon", key)
+        assert route.api_key == API_KEY

@@ -1,0 +1,142 @@
+"""Waiting for a channel: who is woken, who is told what, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.errors import AgentOffline, ConnectionBusy, ServerDraining
+from agent.policy import METHODS, Rule
+from agent.server.channels import ChannelLimits, ChannelPool
+from agent.server.cloud import CloudForwarder
+from agent.server.gateway_context import GatewayContext, GatewayLimits
+from agent.server.registry import Registry
+from agent.server.routes import Route
+from agent.server.tunnel import Tunnel
+from agent.server.upstreams import Upstreams
+from agent.streams import ByteSession
+from agent.tunnel.messages import Goodbye
+from tests.kit.memory_channel import MemoryChannel
+from tests.kit.until import until
+from tests.unit.server_plane.test_order import route, table_of
+
+LYON: Route = route(mode="on-premise", agent_id="a")
+
+
+class Link:
+    """A tunnel's link; opens memory channels to an agent that the test plays."""
+
+    async def open_channel(self, session: ByteSession) -> None:
+        await asyncio.sleep(0)
+        session.connection_made(MemoryChannel(session))
+
+    def disconnect(self, code: int, reason: str, goodbye: Goodbye = Goodbye.OTHER) -> None:
+        """Not of interest here."""
+
+    def drain(self, reason: str, retry_after_s: float | None) -> None:
+        """Not of interest here."""
+
+
+class Bench:
+    """Upstreams over a registry, without SSH; ``now`` is the wall clock."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.table = table_of(LYON)
+        limits = GatewayLimits(park_s=0.2, park_drain_s=0.4)
+        self.context = GatewayContext(self.table, limits, lambda _record: None)
+        self.cloud = CloudForwarder(self.context.spawn)
+        self.registry = Registry(self._pool, lambda: self.now)
+        self.upstreams = Upstreams(self.context, self.registry, self.cloud, lambda: self.now)
+        self.context.upstreams = self.upstreams
+
+    def add_tunnel(self) -> Tunnel:
+        rules = (Rule(LYON.store, frozenset(METHODS), None),)
+        tunnel = Tunnel("a", "agent", "i", 0, False, b"n", rules, "peer", "1", "host", self.now, Link())
+        self.registry.add(tunnel)
+        return tunnel
+
+    def _pool(self, tunnel: Tunnel) -> ChannelPool:
+        return ChannelPool(
+            tunnel.open_channel,
+            self.context.spawn,
+            limits=ChannelLimits(channels_max=1, warm_min=0),
+            on_free=lambda: self.upstreams.wake(tunnel.agent_id),
+        )
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+async def test_a_request_gets_the_channel_that_comes_back(bench: Bench) -> None:
+    bench.context.limits = GatewayLimits(park_s=60)
+    bench.add_tunnel()
+    channel = await bench.upstreams.find(LYON, for_write=False)
+    assert bench.upstreams.take(LYON, for_write=False) is None
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=False))
+    await until(lambda: bench.upstreams.parked_count == 1)
+    channel.release()
+    assert await asyncio.wait_for(waiting, 5) is channel
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
+    await until(lambda: bench.upstreams.parked_count == 1)
+    channel.abort()
+    assert (await asyncio.wait_for(waiting, 5)) is not channel, "there was room for a new one"
+    assert bench.upstreams._waiters == {}
+
+
+async def test_with_a_tunnel_there_it_is_busy_and_not_offline(bench: Bench) -> None:
+    bench.add_tunnel()
+    await bench.upstreams.find(LYON, for_write=False)
+    with pytest.raises(ConnectionBusy, match="tunnels are in use"):
+        await bench.upstreams.find(LYON, for_write=False)
+
+
+async def test_without_a_tunnel_the_agent_is_offline(bench: Bench) -> None:
+    with pytest.raises(AgentOffline):
+        await bench.upstreams.find(LYON, for_write=False)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+async def test_a_wall_clock_that_is_put_back_makes_nobody_wait_longer(bench: Bench, seen: bool) -> None:
+    if seen:
+        bench.registry.remove(bench.add_tunnel(), "closed")
+    bench.now -= 3600
+    with pytest.raises(AgentOffline):
+        async with asyncio.timeout(10):
+            await bench.upstreams.find(LYON, for_write=False)
+
+
+async def test_who_waits_is_told_at_once_that_the_server_leaves(bench: Bench) -> None:
+    bench.context.limits = GatewayLimits(park_s=60, park_drain_s=60)
+    waiting = [asyncio.create_task(bench.upstreams.find(LYON, for_write=False)) for _ in range(2)]
+    await until(lambda: bench.upstreams.parked_count == 2)
+    bench.context.draining = True
+    bench.upstreams.wake_all()
+    for answer in await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5):
+        assert isinstance(answer, ServerDraining)
+
+
+async def test_a_tunnel_that_is_there_serves_while_the_server_leaves(bench: Bench) -> None:
+    bench.add_tunnel()
+    bench.context.draining = True
+    assert await bench.upstreams.find(LYON, for_write=False) is not None
+
+
+async def test_what_belongs_to_a_deleted_connection_goes_with_it(bench: Bench) -> None:
+    paris, nice = route(connection_id="id-paris", slug="paris"), route(connection_id="id-nice", slug="nice")
+    bench.table.replace([paris, nice], [])
+    pools = [bench.cloud.pool(one) for one in (paris, nice)]
+    places = [bench.context.admission(one) for one in (paris, nice)]
+    bench.table.replace([paris], [])
+    assert bench.cloud.pool(paris) is pools[0]
+    assert bench.context.admission(paris) is places[0]
+    with pytest.raises(ConnectionError):
+        await pools[1].open()
+    assert (len(bench.cloud._routes), len(bench.context._admissions)) == (1, 1)
+    bench.upstreams.close()
+    bench.upstreams.close()
+    assert bench.table.on_replace == []
+    await bench.cloud.close()
