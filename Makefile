@@ -6,7 +6,7 @@ LOCK   := packaging/locks/dev.txt
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit bench-memory lock clean
+.PHONY: help demo test lint unit restarts bench-memory lock clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+restarts: $(VENV)/.ready  ## Agent and server restarted 3 times each under 50 requests/s, with a 20 s export at each
+	@$(BIN)/python -m pytest tests/e2e/test_restarts.py -m long -s $(ARGS)
 
 lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
 	@packaging/lock.sh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -19,20 +20,28 @@ from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.forward.target import ForwardTimeouts, StoreTable
 from agent.instance import Instance
+from agent.local_socket import SOCKET_NAME, LocalSocket
 from agent.locations import Locations
 from agent.log import configure_logging
+from agent.network_watch import NetworkWatch
 from agent.opening import Opening, read_openings, refuse_doubles
+from agent.opening_log import say_what_is_open
 from agent.probe import probe_openings
+from agent.self_report import SelfReport
 from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
+from agent.settings_proxy import read_proxy_route
 from agent.tunnel.backoff import BackoffLimits
 from agent.tunnel.config import TunnelConfig
+from agent.tunnel.flow import LinkLimits
 from agent.tunnel.messages import Grant, Hello
+from agent.tunnel.proxy_dial import ProxyDial
+from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
 from agent.tunnel.token import AccessToken, read_token_file
 
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT
 
-_RELOADED: Final = frozenset({"stores", "timeouts"})
+_RELOADED: Final = frozenset({"stores", "timeouts", "proxy"})
 
 _log = structlog.get_logger("agent")
 
@@ -60,21 +69,30 @@ def run_daemon(source: Source) -> int:
     """
     settings, places = source.read()
     token = read_token_file(places.token_file, is_credential=places.token_is_credential)
+    proxy = ProxyDial(read_proxy_route(settings.proxy, source.environ), settings.timeouts.ssh_connect_s)
     openings = read_openings(settings.stores)
     for opening in openings:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
     configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
     with Instance.claim(places.state_dir) as instance:
-        daemon = Daemon(source, settings, token, instance.id)
+        daemon = Daemon(source, settings, token, instance.id, proxy)
         _log.info(
             "agent.starting",
             version=agent.__version__,
             instance_id=instance.id,
             agent_id=token.agent_id,
             servers=", ".join(token.servers),
+            proxy=describe_route(proxy.route, token.servers),
             settings_file=str(places.config_file) if places.config_present else "none",
         )
-        return _run(daemon.serve(openings))
+        local = LocalSocket(places.runtime_dir / SOCKET_NAME)
+        local.on("status", lambda _request: daemon.report.status(local.connections))
+        return _run(_beside(local, daemon.serve(openings)))
+
+
+async def _beside(local: LocalSocket, main: Coroutine[Any, Any, int]) -> int:
+    async with local:
+        return await main
 
 
 def _run(main: Coroutine[Any, Any, int]) -> int:
@@ -91,16 +109,20 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
 class Daemon:
     """One running agent."""
 
-    def __init__(self, source: Source, settings: AgentSettings, token: AccessToken, instance_id: str) -> None:
+    def __init__(
+        self, source: Source, settings: AgentSettings, token: AccessToken, instance_id: str, proxy: ProxyDial
+    ) -> None:
         self._source = source
-        self._settings = settings
+        self._settings = self._started_with = settings
         self._token = token
         self._instance_id = instance_id
+        self._proxy = proxy
         self._grants: list[Grant] = []
         self._stop = asyncio.Event()
         self._leave = asyncio.Event()
         self._reload = asyncio.Event()
         self._stopped_by = signal.SIGTERM
+        self.report = SelfReport(instance_id, token.agent_id, self._stop.is_set, proxy)
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
@@ -117,24 +139,28 @@ class Daemon:
             self._hello,
             lambda nonce: ForwardSession(context, nonce),
             in_flight=lambda: context.active,
+            dial=self._proxy,
         )
+        self.report.watch(context, supervisor)
+        network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
+        network.start()
         running = asyncio.create_task(supervisor.run(), name="supervisor")
         reloading = asyncio.create_task(self._reload_on_signal(context, supervisor), name="reload")
         try:
             await _first(running, self._stop.wait())
             if running.done():
                 running.result()  # it ends by itself only through a defect, which is raised here
-            return await self._drain(supervisor)
+            return await self._drain(context, supervisor)
         finally:
             for task in (reloading, running):
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
+            network.close()
             await context.close()
 
-    async def _drain(self, supervisor: Supervisor) -> int:
-        drain_s = self._settings.timeouts.drain_s
-        _log.info("agent.draining", signal=self._stopped_by.name, at_most_s=drain_s)
-        draining = asyncio.create_task(supervisor.drain(drain_s), name="drain")
+    async def _drain(self, context: ForwardContext, supervisor: Supervisor) -> int:
+        """Leave without a lost request; a second signal does not wait."""
+        draining = asyncio.create_task(self._drain_in_steps(context, supervisor), name="drain")
         await _first(draining, self._leave.wait())
         if not draining.done():
             draining.cancel()
@@ -143,6 +169,21 @@ class Daemon:
             return EXIT_INTERRUPTED
         _log.info("agent.stopped", complete=draining.result())
         return 0
+
+    async def _drain_in_steps(self, context: ForwardContext, supervisor: Supervisor) -> bool:
+        """Serve on while what runs ends, then take nothing new, each for ``drain_s`` at most; True: nothing was cut.
+
+        Without the first step everybody else would have to wait as long as one long export takes.
+        """
+        drain_s = self._settings.timeouts.drain_s
+        _log.info("agent.leaving", signal=self._stopped_by.name, in_flight=context.active, at_most_s=drain_s)
+        if context.active:
+            supervisor.leave_soon("the agent is stopping")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(drain_s):
+                    await context.begun_have_ended()
+        _log.info("agent.draining", in_flight=context.active, at_most_s=drain_s)
+        return await supervisor.drain(drain_s)
 
     # -- stores ------------------------------------------------------------------------------------------------------
 
@@ -153,7 +194,7 @@ class Daemon:
         targets = [opening.target(timeouts) for opening in decided]
         self._grants = [Grant.from_rule(opening.rule()) for opening in decided]
         for opening in decided:
-            _say_what_is_open(opening)
+            say_what_is_open(opening)
         if not decided:
             _log.warning("store.none", detail="No store is open: add a [[stores]] table with the url of a shop.")
         return StoreTable(targets)
@@ -189,10 +230,13 @@ class Daemon:
                 await self._read_anew(context, supervisor)
             except AgentError as error:
                 _log.error("settings.refused", detail=str(error), kept="the settings from before")
+            except Exception as error:  # noqa: BLE001 - a defect in one reload must not make the agent deaf to the next one
+                _log.exception("settings.reload_failed", error=type(error).__name__, kept="the settings from before")
 
     async def _read_anew(self, context: ForwardContext, supervisor: Supervisor) -> None:
         """Swap the stores; exchanges that run keep the store they began with."""
         settings, _ = self._source.read()
+        route = read_proxy_route(settings.proxy, self._source.environ)
         before = self._grants
         table = await self._open(read_openings(settings.stores), settings.timeouts)
         old, context.table = context.table, table
@@ -201,9 +245,13 @@ class Daemon:
         later = [
             name
             for name in AgentSettings.model_fields
-            if name not in _RELOADED and getattr(settings, name) != getattr(self._settings, name)
+            if name not in _RELOADED and getattr(settings, name) != getattr(self._started_with, name)
         ]
         self._settings = settings
+        if route != self._proxy.route:
+            self._proxy.route = route
+            _log.info("proxy.changed", proxy=describe_route(route, self._token.servers))
+            supervisor.wake()
         if self._grants != before:
             supervisor.refresh()
         _log.info("settings.reloaded", stores=len(self._grants))
@@ -220,6 +268,7 @@ def tunnel_config(settings: AgentSettings) -> TunnelConfig:
         login_timeout_s=timeouts.ssh_login_s,
         heartbeat_interval_s=heartbeat.interval_s,
         silence_limit_s=heartbeat.silence_s,
+        link=LinkLimits.within(heartbeat.silence_s),
         backoff=BackoffLimits(first_s=reconnect.first_s, cap_s=reconnect.max_s, reset_after_s=reconnect.stable_s),
     )
 
@@ -231,25 +280,6 @@ def _forward_timeouts(timeouts: TimeoutSettings) -> ForwardTimeouts:
         first_byte_s=timeouts.store_first_byte_s,
         stall_s=timeouts.store_stall_s,
     )
-
-
-def _say_what_is_open(opening: Opening) -> None:
-    rule = opening.rule()
-    _log.info(
-        "store.open",
-        store=str(opening.store),
-        methods=",".join(opening.settings.methods),
-        resources="all" if rule.resources is None else ",".join(sorted(rule.resources)),
-    )
-    if not opening.certain:
-        _log.warning(
-            "store.ambiguous",
-            store=str(opening.store),
-            detail="The address can be read in several ways and the probe did not decide.",
-            write=f'url = "{opening.store.webservice_url}"',
-        )
-    for warning in opening.warnings():
-        _log.warning("store.warning", store=str(opening.store), detail=warning)
 
 
 async def _first(*awaitables: Awaitable[object]) -> None:

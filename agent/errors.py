@@ -84,11 +84,16 @@ class ExchangeError(AgentError):
     @property
     def message(self) -> str:
         """The text of the error body: name, what happened, detail, what to do next."""
+        return self.message_about("")
+
+    def message_about(self, request_id: str) -> str:
+        """The same; when the outcome is unknown it names the request, for whoever has to look what became of it."""
         parts = [f"{self.name}: {self.summary}"]
         if self.detail:
             parts.append(self.detail)
         if self.outcome_unknown:
-            parts.append("outcome: unknown; the store may have carried out this request, look before sending it again.")
+            which = f"request {request_id}" if request_id else "this request"
+            parts.append(f"outcome: unknown; the store may have carried out {which}, look before sending it again.")
         parts.append(self.remedy)
         return " ".join(parts)
 
@@ -126,7 +131,7 @@ class PolicyDenied(ExchangeError):
     code = 9003
     proxy_error = "http_request_denied"
     summary = "The policy does not let this request reach the store."
-    remedy = "What is open stands in the connection and in the settings of its agent, if any; the log names the rule."
+    remedy = "What is open stands in the connection and in the settings of its agent, if any."
 
 
 class ConnectionDisabled(ExchangeError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = "prestashop-agent"
+SYSTEM_RUNTIME_DIR: Final = Path("/run") / NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Locations:
         the system's directories for root, and the XDG base directories for everybody else.
         """
         if is_root:
-            config, state, runtime = Path("/etc") / NAME, Path("/var/lib") / NAME, Path("/run") / NAME
+            config, state, runtime = Path("/etc") / NAME, Path("/var/lib") / NAME, SYSTEM_RUNTIME_DIR
         else:
             home = Path(environ.get("HOME") or "/")
             config = _xdg(environ, "XDG_CONFIG_HOME", home / ".config") / NAME

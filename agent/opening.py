@@ -13,6 +13,7 @@ from agent.forward.target import StoreTarget, tls_context
 from agent.policy import METHODS, Rule
 from agent.settings import StoreSettings, TimeoutSettings, split_address
 from agent.store_url import Store, make_store, read_store_url
+from agent.tunnel.messages import LINE_MAX_BYTES, STORES_MAX, Grant, hello_size_bytes
 
 WRITES: Final = frozenset(METHODS) - {"GET", "HEAD"}
 
@@ -116,10 +117,12 @@ def read_openings(stores: Sequence[StoreSettings]) -> tuple[Opening, ...]:
     """All openings, in the order of the settings.
 
     Raises:
-        SettingsError: an address cannot be read, or two tables open the same store.
+        SettingsError: an address cannot be read, two tables open the same store, or there are more stores than an
+            agent can tell its server of.
     """
     openings = tuple(_opening(index, settings) for index, settings in enumerate(stores))
     refuse_doubles(openings)
+    _refuse_too_many(openings)
     return openings
 
 
@@ -137,6 +140,34 @@ def refuse_doubles(openings: Sequence[Opening]) -> None:
                 f"stores[{first}] and stores[{index}] both open {opening.store}: "
                 "put what is open into one [[stores]] table."
             )
+
+
+def _refuse_too_many(openings: Sequence[Opening]) -> None:
+    """Hello names every store in one message. The longest reading of each counts: the probe may choose any."""
+    if len(openings) > STORES_MAX:
+        raise SettingsError(
+            f"The settings open {len(openings)} stores, and one agent can serve {STORES_MAX} at most: take some "
+            "[[stores]] tables out and give them to a further agent."
+        )
+    size = hello_size_bytes([_longest_grant(index, opening) for index, opening in enumerate(openings)])
+    if size > LINE_MAX_BYTES:
+        raise SettingsError(
+            f"The {len(openings)} stores of the settings make a message of {size} bytes to the server, over the limit "
+            f"of {LINE_MAX_BYTES}: list fewer resources (none at all opens every one), or give some of the stores to a "
+            "further agent."
+        )
+
+
+def _longest_grant(index: int, opening: Opening) -> Grant:
+    rules = (opening.decided(store).rule() for store in opening.candidates)
+    rule = max(rules, key=lambda each: len(str(each.store)) + len(each.store.virtual_uri))
+    try:
+        return Grant.from_rule(rule)
+    except ValueError:  # a bound of the message
+        raise SettingsError(
+            f"stores[{index}] in the settings opens {str(rule.store)[:200]}, whose path or list of resources is too "
+            "long to tell the server: no list of resources opens every one."
+        ) from None
 
 
 def _opening(index: int, settings: StoreSettings) -> Opening:

@@ -161,9 +161,9 @@ def wants_json(fields: list[Field], target: bytes) -> bool:
 _XML_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def error_body(error: ExchangeError, *, as_json: bool) -> bytes:
-    """The body in PrestaShop's own error shape."""
-    message = error.message
+def error_body(error: ExchangeError, *, as_json: bool, about: bytes = b"") -> bytes:
+    """The body in PrestaShop's own error shape; ``about`` is the request's id."""
+    message = error.message_about(about[:64].decode("ascii", "replace"))
     if as_json:
         return json.dumps({"errors": [{"code": error.code, "message": message}]}).encode()
     text = "".join(_XML_ESCAPES.get(character, character) for character in message)
@@ -196,14 +196,15 @@ def error_response(
     as_json: bool,
     to_head: bool,
     request_id: bytes = b"",
+    about: bytes = b"",
     nonce: bytes = b"",
     close: bool = False,
 ) -> bytes:
     """A whole error answer: PrestaShop's body shape, ``Proxy-Status`` (RFC 9209) naming ``proxy``, and hints.
 
-    ``nonce`` is set by the agent, ``request_id`` by the gateway.
+    ``request_id`` is set by the gateway; ``nonce`` by the agent, and ``about``, the id for the text alone.
     """
-    body = error_body(error, as_json=as_json)
+    body = error_body(error, as_json=as_json, about=about or request_id)
     lines = [
         f"HTTP/1.1 {error.status} {_REASONS[error.status]}",
         f'Proxy-Status: {proxy}; error={error.proxy_error_type}; details="{error.name}"',

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.errors import SettingsError
@@ -16,13 +16,17 @@ from agent.locations import Locations
 from agent.policy import METHODS
 from agent.rewrite import is_extra_field_allowed
 from agent.settings_loader import load_settings
+from agent.settings_proxy import LOGIN_ADVICE, ProxySettings
+from agent.settings_table import AbsolutePath, SettingsTable
 from agent.store_url import read_store_url
 
 __all__ = [
     "ENV_PREFIX",
+    "AbsolutePath",
     "AgentSettings",
     "HeartbeatSettings",
     "LogSettings",
+    "ProxySettings",
     "ReconnectSettings",
     "StoreSettings",
     "TimeoutSettings",
@@ -55,14 +59,6 @@ def _methods(value: Any) -> Any:  # noqa: ANN401 - before validation it can be a
 def _number_as_text(value: Any) -> Any:  # noqa: ANN401 - before validation it can be anything
     """``id_shop = 2`` means the same as ``id_shop = "2"``."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _absolute(path: Path) -> Path:
-    """A daemon has no working directory of its own, so that a relative path would change its meaning."""
-    path = path.expanduser()
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path, one that begins with /")
-    return path
 
 
 def _address(text: str) -> str:
@@ -107,17 +103,12 @@ def _field_name(name: str) -> str:
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Resource = Annotated[str, Field(pattern=r"^[a-z0-9_]+$", max_length=64)]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 Address = Annotated[str, AfterValidator(_address)]
 ServerName = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_host)]
 FieldName = Annotated[str, AfterValidator(_field_name)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StoreSettings(_Table):
+class StoreSettings(SettingsTable):
     """One store that the agent opens to the integration server; nothing else can be reached through it."""
 
     url: str = Field(
@@ -179,7 +170,7 @@ class StoreSettings(_Table):
         return url
 
 
-class TimeoutSettings(_Table):
+class TimeoutSettings(SettingsTable):
     """How long the agent waits, in seconds."""
 
     store_connect_s: float = Field(default=5, gt=0, le=120, description="TCP connection to a store.")
@@ -190,10 +181,15 @@ class TimeoutSettings(_Table):
     store_stall_s: float = Field(default=120, gt=0, le=3600, description="A store that stops in the middle.")
     ssh_connect_s: float = Field(default=10, gt=0, le=120, description="TCP connection to the integration server.")
     ssh_login_s: float = Field(default=10, gt=0, le=120, description="SSH handshake and login.")
-    drain_s: float = Field(default=30, ge=0, le=600, description="Time for running exchanges at the end.")
+    drain_s: float = Field(
+        default=30,
+        ge=0,
+        le=600,
+        description="At the end: time for what runs, then as much for what has begun meanwhile.",
+    )
 
 
-class ReconnectSettings(_Table):
+class ReconnectSettings(SettingsTable):
     """Waiting between attempts to connect: random between nothing and a bound that doubles (full jitter)."""
 
     first_s: float = Field(default=0.5, ge=0.05, le=60, description="Bound of the first wait, in seconds.")
@@ -201,18 +197,21 @@ class ReconnectSettings(_Table):
     stable_s: float = Field(default=30, ge=1, le=3600, description="Time connected after which the bound starts anew.")
 
 
-class HeartbeatSettings(_Table):
+class HeartbeatSettings(SettingsTable):
     """Noticing a link or a server that no longer answers."""
 
     interval_s: float = Field(
-        default=10, ge=1, le=300, description="A heartbeat is sent when nothing else was said for so many seconds."
+        default=10,
+        ge=1,
+        le=300,
+        description="A heartbeat is sent when nothing else was said for so many seconds; the server may ask for fewer.",
     )
     silence_s: float = Field(
-        default=25, ge=2, le=600, description="A server from which nothing came for so many seconds is given up."
+        default=25, ge=1, le=600, description="A server from which nothing came for so many seconds is given up."
     )
 
 
-class LogSettings(_Table):
+class LogSettings(SettingsTable):
     """What is logged, and how."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level shown.")
@@ -226,7 +225,11 @@ class AgentSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
-    refused_keys: ClassVar[dict[str, str]] = {"token": _WRONG_PLACE, "access_token": _WRONG_PLACE}
+    refused_keys: ClassVar[dict[str, str]] = {
+        "token": _WRONG_PLACE,
+        "access_token": _WRONG_PLACE,
+        "proxy.password": LOGIN_ADVICE,
+    }
 
     token_file: AbsolutePath | None = Field(
         default=None,
@@ -241,13 +244,15 @@ class AgentSettings(BaseSettings):
     runtime_dir: AbsolutePath | None = Field(
         default=None,
         description="Where the running agent's socket lives. Default: "
-        "/run/prestashop-agent, $XDG_RUNTIME_DIR/prestashop-agent without root.",
+        "/run/prestashop-agent; without root $XDG_RUNTIME_DIR/prestashop-agent, or where that variable is not set "
+        "$XDG_STATE_HOME/prestashop-agent (~/.local/state/prestashop-agent).",
     )
     tunnels: int = Field(default=2, ge=1, le=8, description="Tunnels kept open at the same time.")
     log: LogSettings = Field(default=LogSettings(), description="What is logged, and how.")
     timeouts: TimeoutSettings = Field(default=TimeoutSettings(), description="How long the agent waits.")
     reconnect: ReconnectSettings = Field(default=ReconnectSettings(), description="Waiting between attempts.")
     heartbeat: HeartbeatSettings = Field(default=HeartbeatSettings(), description="Noticing a dead link.")
+    proxy: ProxySettings = Field(default=ProxySettings(), description="The proxy on the way to the server.")
     stores: tuple[StoreSettings, ...] = Field(
         default=(), description="The stores that are open, one [[stores]] table each. Nothing else can be reached."
     )

@@ -179,11 +179,17 @@ def _shown(value: object) -> str:
         return "true" if value else "false"
     if not isinstance(value, str):
         return str(value)
-    # What follows "?" or stands before "@" in an address may be a secret.
-    text = re.sub(r"[?#].*", "?...", value, flags=re.DOTALL) if "://" in value else value
-    text = re.sub(r"//[^/@]*@", "//...@", text)
+    text = _without_login(value)
     text = text if len(text) <= _SHOWN_MAX_CHARS else text[: _SHOWN_MAX_CHARS - 3] + "..."
     return '"' + text.encode("unicode_escape").decode("ascii") + '"'
+
+
+def _without_login(value: str) -> str:
+    """What follows "?" or stands before "@" in an address may be a secret, and a password may hold / ? and #."""
+    text = re.sub(r"//[^/?#]*@", "//...@", value)
+    if "@" in text.replace("//...@", "//"):
+        return f"{text.partition('//')[0]}//..." if "//" in text else re.sub(r"^.*:.*@", "...@", text, flags=re.DOTALL)
+    return re.sub(r"[?#].*", "?...", text, flags=re.DOTALL) if "://" in text else text
 
 
 def _description(model: type[BaseModel], location: Location) -> str:

@@ -59,6 +59,7 @@ class Report:
     agent_id: str
     servers: tuple[str, ...]
     state_dir: str
+    proxy: str
     stores: tuple[StoreReport, ...]
     warnings: tuple[str, ...]
 
@@ -103,11 +104,14 @@ def _check(config: Path | None, token_file: Path | None, *, probe: bool) -> Repo
     from agent.opening import read_openings
     from agent.probe import probe_openings
     from agent.settings import load_agent_settings
+    from agent.settings_proxy import read_proxy_route
+    from agent.tunnel.proxy_route import describe_route
     from agent.tunnel.token import read_token_file
 
     settings, places = load_agent_settings(
         config, dict(os.environ), given_settings(token_file=token_file), is_root=os.geteuid() == 0
     )
+    route = read_proxy_route(settings.proxy, os.environ)
     openings = read_openings(settings.stores)
     probed = asyncio.run(probe_openings(openings, settings.timeouts)) if probe else [(each, ()) for each in openings]
     stores = tuple(
@@ -127,6 +131,7 @@ def _check(config: Path | None, token_file: Path | None, *, probe: bool) -> Repo
         agent_id=token.agent_id if token else "",
         servers=token.servers if token else (),
         state_dir=str(places.state_dir),
+        proxy=describe_route(route, token.servers if token else ()),
         stores=stores,
         warnings=warnings,
     )
@@ -162,6 +167,7 @@ def _show(report: Report) -> None:
     known = f"agent {report.agent_id}, server {', '.join(report.servers)}" if report.agent_id else "cannot be used"
     click.echo(f"Access token     {report.token_file}: {known}")
     click.echo(f"State directory  {report.state_dir}")
+    click.echo(f"Proxy            {report.proxy}")
     for store in report.stores:
         click.echo(f"\nStore {store.webservice}")
         click.echo(f"  open           {', '.join(store.methods)} of {_resources(store)}")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.forward.target import ForwardTimeouts, StoreTable
+
+if TYPE_CHECKING:  # an exchange knows its context
+    from agent.forward.exchange import ForwardExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,8 @@ class ExchangeRecord:
 class ForwardContext:
     """Shared state of forwarding sessions.
 
-    ``table`` may be swapped while exchanges run (they keep the target they began with). ``active`` counts running
-    exchanges, ``sessions`` open channels; draining waits for ``active`` to reach zero by ``quiet``.
+    ``table`` may be swapped while exchanges run (they keep the target they began with). ``sessions`` counts open
+    channels, ``ended_count`` the exchanges that ended since the start, ``failed_count`` those of them that failed.
     """
 
     def __init__(
@@ -44,10 +47,17 @@ class ForwardContext:
         self.timeouts = timeouts or ForwardTimeouts()
         self.proxy = proxy
         self.record = record
-        self.active = 0
         self.sessions = 0
+        self.ended_count = 0
+        self.failed_count = 0
+        self._running: set[ForwardExchange] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._quiet: asyncio.Event | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def active(self) -> int:
+        """Exchanges that run."""
+        return len(self._running)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a task that belongs to this context until it ends or ``close`` is called."""
@@ -56,23 +66,26 @@ class ForwardContext:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def began(self) -> None:
+    def began(self, exchange: ForwardExchange) -> None:
         """An exchange has begun."""
-        self.active += 1
+        self._running.add(exchange)
 
-    def ended(self, record: ExchangeRecord) -> None:
+    def ended(self, exchange: ForwardExchange, record: ExchangeRecord) -> None:
         """An exchange has ended."""
-        self.active -= 1
+        self._running.discard(exchange)
+        self.ended_count += 1
+        if record.error:
+            self.failed_count += 1
         if self.record is not None:
             self.record(record)
-        if self.active == 0 and self._quiet is not None:
-            self._quiet.set()
+        self._ended.set()
 
-    async def quiet(self) -> None:
-        """Wait until no exchange runs."""
-        while self.active:
-            self._quiet = asyncio.Event()
-            await self._quiet.wait()
+    async def begun_have_ended(self) -> None:
+        """Wait until the exchanges that run now have ended; those that begin meanwhile do not count."""
+        begun = frozenset(self._running)
+        while begun & self._running:
+            self._ended.clear()
+            await self._ended.wait()
 
     async def close(self) -> None:
         """Close idle store connections and end the tasks that still dial."""

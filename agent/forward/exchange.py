@@ -57,7 +57,7 @@ class ForwardExchange:
         self._began_at = session.loop.time()
         self._bytes_to_store = 0
         self._bytes_from_store = 0
-        session.context.began()
+        session.context.began(self)
 
     def __repr__(self) -> str:
         return f"<ForwardExchange {self._method} {self._origin or ('dialing' if self._dial else 'ended')}>"
@@ -263,6 +263,7 @@ class ForwardExchange:
             as_json=wants_json(self._head.fields, self._head.target),
             to_head=self._head.method == b"HEAD",
             close=close or not self._body.done,
+            request_id=self._head.get(b"x-request-id") or b"",
         )
 
     def _let_go(self) -> None:
@@ -274,18 +275,17 @@ class ForwardExchange:
             self._dial = None
 
     def _new_reader(self) -> ResponseReader:
-        to_head = self._head.method == b"HEAD"
-        return ResponseReader(self._rewrite, to_head=to_head, rewrite_interim=response_from_store)
+        return ResponseReader(self._rewrite, to_head=self._head.method == b"HEAD", rewrite_interim=response_from_store)
 
     def _rewrite(self, head: ResponseHead) -> bytes:
-        # An early answer may end the channel: the gateway must not put another exchange on it.
-        return response_from_store(head, last=not self._body.done)
+        return response_from_store(head, last=not self._body.done)  # an early answer may end the channel
 
     def _record(self, status: int, error: str) -> None:
         if self._recorded:
             return
         self._recorded = True
         self._session.context.ended(
+            self,
             ExchangeRecord(
                 request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
                 store=str(self._target.rule.store) if self._target is not None else "",
@@ -296,5 +296,5 @@ class ForwardExchange:
                 elapsed_s=self._session.loop.time() - self._began_at,
                 bytes_to_store=self._bytes_to_store,
                 bytes_from_store=self._bytes_from_store,
-            )
+            ),
         )

@@ -87,11 +87,19 @@ class ForwardSession:
         except BrokenPipeError:  # asyncssh: between the peer's close and its report to us
             self.cut("client_gone")
 
-    def answer(self, error: ExchangeError, *, as_json: bool, to_head: bool, close: bool) -> None:
+    def answer(
+        self, error: ExchangeError, *, as_json: bool, to_head: bool, close: bool, request_id: bytes = b""
+    ) -> None:
         """Answer in the store's place, marked by the nonce, and end the exchange."""
         self.send(
             error_response(
-                error, proxy=self.context.proxy, as_json=as_json, to_head=to_head, nonce=self.nonce, close=close
+                error,
+                proxy=self.context.proxy,
+                as_json=as_json,
+                to_head=to_head,
+                about=request_id,
+                nonce=self.nonce,
+                close=close,
             )
         )
         self.over(close=close)

@@ -10,8 +10,6 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-SOCKET_PATH_MAX_BYTES: Final = 107  # sun_path of unix(7), less the final NUL
-
 _PRIVILEGED_BELOW: Final = 1024  # ip_unprivileged_port_start, unless it was changed
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d{1,5})", re.ASCII)

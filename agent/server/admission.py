@@ -65,12 +65,6 @@ class Admission:
                 self._queue.remove(entry)
                 return
 
-    def refuse_all(self, error: ExchangeError) -> None:
-        """Nobody who waits will come in."""
-        queue, self._queue = self._queue, deque()
-        for _, applicant in queue:
-            applicant.refused(error)
-
     def leave(self) -> None:
         """One that ran is over: the next comes in."""
         self.running -= 1

@@ -19,24 +19,34 @@ from agent.doctor.answer import ProbeAnswer
 from agent.errors import StartError
 from agent.log import configure_logging
 from agent.redact import loggable_target
-from agent.server.addresses import split_address
 from agent.server.admin_socket import AdminSocket
 from agent.server.api.application import create_application
-from agent.server.assembly import cloud_forwarder, gateway_address, gateway_limits, gateway_tls, ssh_config
+from agent.server.assembly import cloud_forwarder, gateway_limits, gateway_tls, ssh_config
 from agent.server.channels import ChannelPool
 from agent.server.data_directory import hold_data_directory
 from agent.server.gateway import Gateway
 from agent.server.gateway_context import GatewayRecord
+from agent.server.inherited_sockets import InheritedSockets
 from agent.server.internal import ask
+from agent.server.listening import Listening, listen_for_agents, listen_for_integrations
+from agent.server.open_files import allow_open_files
+from agent.server.operations.place_audit import PlaceAudit
 from agent.server.operations.presence import PresenceLog
+from agent.server.operations.status import ListenerReport, Listeners
 from agent.server.registry import Registry
 from agent.server.routes import Route
+from agent.server.self_report import SelfReport
 from agent.server.settings import ServerSettings
 from agent.server.sshd import SshEndpoint
 from agent.server.state import ServerState, opened_state
 from agent.server.tunnel import Tunnel
 
-RETRY_AFTER_RESTART_S: Final = 1.0
+RETRY_AFTER_RESTART_S: Final = 2.0
+"""When the first agent is asked back: a server that is started again needs that long to listen."""
+
+RETRY_ON_PASSED_SOCKETS_S: Final = 1.0
+
+_ON_HANGUP: Final = "Settings are read at the start only: restart this server (SIGTERM loses no request)."
 
 _LOG = structlog.get_logger()
 
@@ -54,12 +64,18 @@ def run_server(
     log_format = {"auto": None, "json": True, "text": False}[settings.log.format]
     configure_logging(settings.log.level, log_format)
     os.umask(0o077)
+    allow_open_files()
+    inherited = InheritedSockets.take(os.environ, os.getpid())
     with hold_data_directory(settings.data_dir):
-        uvloop.run(_serve(settings, environ, announce, ready_file))
+        uvloop.run(_serve(settings, environ, announce, ready_file, inherited))
 
 
 async def _serve(
-    settings: ServerSettings, environ: Mapping[str, str], announce: Announce, ready_file: Path | None
+    settings: ServerSettings,
+    environ: Mapping[str, str],
+    announce: Announce,
+    ready_file: Path | None,
+    inherited: InheritedSockets,
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -69,10 +85,12 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    # A terminal that closes must not end a server that was started in it, nor a habit of reloading daemons.
+    loop.add_signal_handler(signal.SIGHUP, lambda: _LOG.warning("settings.need_restart", detail=_ON_HANGUP))
     async with opened_state(settings, environ) as state:
         if state.host_key.created:
             announce(f"host key  made, {state.host_key.fingerprint}")
-        async with _running(state, announce, ready_file, hurry):
+        async with _running(state, announce, ready_file, inherited, hurry):
             await stop.wait()
             _LOG.info("server.stopping", drain_timeout_s=settings.drain_timeout_s)
     _LOG.info("server.stopped")
@@ -80,11 +98,14 @@ async def _serve(
 
 @contextlib.asynccontextmanager
 async def _running(
-    state: ServerState, announce: Announce, ready_file: Path | None, hurry: asyncio.Event
+    state: ServerState,
+    announce: Announce,
+    ready_file: Path | None,
+    inherited: InheritedSockets,
+    hurry: asyncio.Event,
 ) -> AsyncIterator[None]:
     """All listeners, in the order in which one needs the other; taken down in the reverse order."""
     settings = state.settings
-    gateway_host, gateway_port, loopback_reason = gateway_address(settings)
     tls = gateway_tls(settings)
 
     def make_pool(tunnel: Tunnel) -> ChannelPool:
@@ -97,6 +118,7 @@ async def _running(
             on_free=lambda: gateway.context.upstreams.wake(tunnel.agent_id),
         )
 
+    places = PlaceAudit()
     registry = Registry(make_pool)
     gateway = Gateway(
         state.live.routing,
@@ -106,38 +128,54 @@ async def _running(
         _log_exchange,
     )
     async with contextlib.AsyncExitStack() as stack:
-        endpoint = SshEndpoint(state.host_key.key, state.live.authenticate, registry, ssh_config(settings))
-        ssh_host, ssh_port = split_address(settings.ssh.listen)
-        await endpoint.start(ssh_host, ssh_port)
-        stack.push_async_callback(endpoint.close, RETRY_AFTER_RESTART_S)
-        stack.callback(registry.drain_all, "the server is restarting", RETRY_AFTER_RESTART_S)
-        await gateway.start(gateway_host, gateway_port, tls)
-        stack.push_async_callback(_drained, gateway, settings.drain_timeout_s, hurry)
-        stack.callback(endpoint.stop_accepting)
-
-        gateway_url = f"{'https' if tls else 'http'}://{_shown(_reachable(gateway_host), gateway.port)}"
+        endpoint = SshEndpoint(state.host_key.key, state.live.authenticate, registry, ssh_config(settings, places.note))
+        back_after_s = RETRY_ON_PASSED_SOCKETS_S if inherited.named("ssh") else RETRY_AFTER_RESTART_S
+        stack.push_async_callback(endpoint.close, back_after_s)
+        agents = await listen_for_agents(endpoint, settings, inherited)
+        stack.callback(registry.drain_all, "the server is restarting", back_after_s)
+        stack.push_async_callback(gateway.close)
+        integrations = await listen_for_integrations(gateway, settings, tls, inherited)
+        reachable = Listening(_reachable(integrations.host), integrations.port)
+        gateway_url = f"{'https' if tls else 'http'}://{reachable.shown}"
 
         async def exchange(route: Route, rest: bytes) -> ProbeAnswer:
             return await ask(gateway.context, route, b"GET", rest)
 
-        plane = state.control_plane(gateway_url, registry=registry, exchange=exchange)
+        report = SelfReport(
+            live=state.live,
+            registry=registry,
+            gateway=gateway,
+            endpoint=endpoint,
+            listeners=Listeners(
+                ssh=ListenerReport(agents.host, agents.port),
+                gateway=ListenerReport(integrations.host, integrations.port),
+                gateway_url=settings.public_gateway_url or gateway_url,
+                admin_socket=str(settings.admin_socket_path),
+            ),
+            own_connections=lambda: admin.connections,
+        )
+        plane = state.control_plane(gateway_url, registry=registry, exchange=exchange, report=report)
         presence = PresenceLog(plane)
         unsubscribe = registry.subscribe(presence.note)
-        writing = asyncio.create_task(presence.run(), name="presence-log")
+        writing = [
+            asyncio.create_task(presence.run(), name="presence-log"),
+            asyncio.create_task(places.run(plane), name="place-audit"),
+        ]
         admin = AdminSocket(create_application(plane), settings.admin_socket_path)
         await admin.start()
         stack.push_async_callback(admin.close)
+        stack.push_async_callback(_drained, gateway, settings.drain_timeout_s, hurry)  # first: status shows it
 
-        announce(f"ssh       {_shown(ssh_host, endpoint.port)}, host key {endpoint.fingerprint}")
-        announce(f"gateway   {gateway_url}{f' ({loopback_reason})' if loopback_reason else ''}")
+        announce(f"ssh       {agents.shown}, host key {endpoint.fingerprint}")
+        announce(f"gateway   {gateway_url}{f' ({integrations.reason})' if integrations.reason else ''}")
         announce(f"admin     {admin.path}")
-        if loopback_reason:
-            _LOG.warning("gateway.loopback_only", reason=loopback_reason)
+        if integrations.reason:
+            _LOG.warning("gateway.loopback_only", reason=integrations.reason)
         ready = {
             "pid": os.getpid(),
             "version": agent.__version__,
-            "ssh": {"host": ssh_host, "port": endpoint.port},
-            "gateway": {"host": gateway_host, "port": gateway.port, "url": gateway_url},
+            "ssh": {"host": agents.host, "port": agents.port},
+            "gateway": {"host": integrations.host, "port": integrations.port, "url": gateway_url},
             "admin_socket": str(admin.path),
             "host_key": endpoint.fingerprint,
         }
@@ -150,22 +188,26 @@ async def _running(
         finally:
             await stack.aclose()
             unsubscribe()
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
             await presence.flush()
+            await places.flush(plane)
 
 
 async def _drained(gateway: Gateway, drain_s: float, hurry: asyncio.Event) -> None:
     """Let running exchanges end, unless a second signal says not to wait."""
-    closing = asyncio.create_task(gateway.close(drain_s), name="gateway-close")
+    draining = asyncio.create_task(gateway.drain(drain_s), name="gateway-drain")
     hurrying = asyncio.create_task(hurry.wait(), name="second-signal")
-    await asyncio.wait({closing, hurrying}, return_when=asyncio.FIRST_COMPLETED)
-    hurrying.cancel()
-    if not closing.done():
-        closing.cancel()
-        await asyncio.gather(closing, return_exceptions=True)
-        await gateway.close()
-    await asyncio.gather(closing, hurrying, return_exceptions=True)
+    try:
+        await asyncio.wait({draining, hurrying}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (draining, hurrying):
+            task.cancel()
+        complete, _ = await asyncio.gather(draining, hurrying, return_exceptions=True)
+    if isinstance(complete, Exception):
+        _LOG.error("server.drain_failed", error=type(complete).__name__, exc_info=complete)
+    _LOG.info("server.drained", complete=complete is True)
 
 
 def _log_exchange(record: GatewayRecord) -> None:
@@ -183,10 +225,6 @@ def _log_exchange(record: GatewayRecord) -> None:
         bytes_up=record.bytes_up,
         bytes_down=record.bytes_down,
     )
-
-
-def _shown(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reachable(host: str) -> str:

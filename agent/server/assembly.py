@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
-
-import structlog
+from collections.abc import Callable, Mapping
 
 from agent.errors import SettingsError
 from agent.forward.target import ForwardTimeouts
@@ -16,8 +15,7 @@ from agent.server.gateway_context import GatewayContext, GatewayLimits
 from agent.server.own_addresses import own_addresses
 from agent.server.settings import ServerSettings
 from agent.server.ssh_config import SshConfig
-
-_LOG = structlog.get_logger()
+from agent.tunnel.flow import LinkLimits
 
 
 def gateway_address(settings: ServerSettings) -> tuple[str, int, str]:
@@ -93,13 +91,22 @@ def gateway_limits(settings: ServerSettings) -> GatewayLimits:
     )
 
 
-def ssh_config(settings: ServerSettings) -> SshConfig:
-    """The limits of the SSH endpoint; instances that are turned away are logged."""
+def ssh_config(settings: ServerSettings, audit: Callable[[str, Mapping[str, str]], None]) -> SshConfig:
+    """The limits of the SSH endpoint; ``audit`` is told of instances that are turned away."""
     door = DoorLimits(
-        total_max=settings.ssh.unauthenticated_max, per_source_max=settings.ssh.unauthenticated_per_source_max
+        total_max=settings.ssh.unauthenticated_max,
+        per_source_max=settings.ssh.unauthenticated_per_source_max,
+        waiting_max=settings.ssh.waiting_max,
+        waiting_per_source_max=(settings.ssh.waiting_max + 3) // 4,
+        waiting_s=0.6 * settings.ssh.login_timeout_s,  # which goes on meanwhile: the rest is for the login
     )
+    silence_s = settings.ssh.silence_timeout_s
     return SshConfig(
         login_timeout_s=settings.ssh.login_timeout_s,
+        # An agent needs two chances to be heard within the limit, however short that was set.
+        heartbeat_interval_s=min(settings.ssh.heartbeat_interval_s, silence_s / 2.5),
+        silence_limit_s=silence_s,
+        link=LinkLimits.within(silence_s),
         door=door,
-        audit=lambda event, fields: _LOG.warning(event, **fields),
+        audit=audit,
     )

@@ -22,6 +22,7 @@ from agent.server.refusal import Refusal
 from agent.server.reset import end_now, half_close, reset
 
 _LINGER_S: Final = 2.0
+_FIRST_REQUEST_S: Final = 1.0  # a server that leaves waits no longer for the request of a new connection
 
 
 class ClientConnection(asyncio.Protocol):
@@ -39,6 +40,7 @@ class ClientConnection(asyncio.Protocol):
         self._closing = False
         self._exchange: Exchange | None = None
         self._order: Order | None = None
+        self._kept = False  # since before this server began to leave
         self._body: BodyTracker = NoBody()
         self._body_bytes = 0
         self._held = True
@@ -53,10 +55,7 @@ class ClientConnection(asyncio.Protocol):
         """A client has connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._open.add(self)
-        if self._context.draining:
-            self._close()
-        else:
-            self._watch()
+        self._watch()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a head, of a body, or ahead of their time."""
@@ -190,9 +189,9 @@ class ClientConnection(asyncio.Protocol):
     def answered(self, *, close: bool) -> None:
         """The answer is whole."""
         self._exchange = None
-        if close or self._context.draining:
+        if close:
             self._close()
-        else:
+        else:  # also of a server that leaves: the head said "kept", so that a next request may be on its way
             self._next()
 
     def refuse(self, error: ExchangeError) -> None:
@@ -202,7 +201,7 @@ class ClientConnection(asyncio.Protocol):
             self._context.note(refusal.record)  # what did not become an exchange is in no other record
         self._exchange = None
         # A body that nobody read cannot be told from a next request.
-        close = not self.body_done or self._order is None or self._order.is_last or self._context.draining
+        close = not self.body_done or self._order is None or self._order.is_last or self._context.leaving
         self._transport.write(refusal.answer(close=close))
         self.answered(close=close)
 
@@ -215,10 +214,10 @@ class ClientConnection(asyncio.Protocol):
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
-    def close_idle(self) -> None:
-        """The server drains: a connection without an exchange goes."""
-        if self._exchange is None and not self._closing:
-            self._close()
+    def take_leave(self) -> None:
+        """No new connections come any more: this one goes, unless a request has begun or is just awaited."""
+        if self._exchange is None and not (self._closing or self._heads or self._ahead):
+            (self._close if self._kept else self._watch)()
 
     def abort(self) -> None:
         """End now, and by RST where an answer would be cut short by it."""
@@ -230,6 +229,7 @@ class ClientConnection(asyncio.Protocol):
     def _next(self) -> None:
         """Wait for the next request, or take one that is here already."""
         self._order = None
+        self._kept = not self._context.leaving
         self._watch()
         self._resume()
         if self._ahead and not self._full:
@@ -288,7 +288,8 @@ class ClientConnection(asyncio.Protocol):
             self._unsent_bytes = self._transport.get_write_buffer_size()
             self._deadline.set(limits.client_stall_s if self._unsent_bytes else _LINGER_S)
         elif self._exchange is None:
-            self._deadline.set(limits.client_head_s if self._heads else limits.client_idle_s)
+            idle_s = _FIRST_REQUEST_S if self._context.leaving else limits.client_idle_s
+            self._deadline.set(limits.client_head_s if self._heads else idle_s)
         elif self.body_done or self._held:
             self._deadline.clear()
         else:

@@ -104,6 +104,16 @@ class CheckedDialer:
         return address not in self.own and is_public(address)
 
 
+@dataclass(frozen=True, slots=True)
+class CloudLoad:
+    """How much of mode Cloud is open; a connection that is being opened counts as busy."""
+
+    channels_idle: int
+    channels_busy: int
+    store_connections_idle: int
+    store_connections_busy: int
+
+
 class CloudForwarder:
     """Makes the channels of Cloud connections: pipes to forwarding sessions of this process, one table per route."""
 
@@ -151,6 +161,16 @@ class CloudForwarder:
             _, pool, context = self._routes.pop(connection_id)
             pool.close()
             context.table.close()
+
+    def load(self) -> CloudLoad:
+        """What is open now."""
+        targets = [target for _, _, context in self._routes.values() for target in context.table.targets]
+        return CloudLoad(
+            channels_idle=sum(pool.idle_count for _, pool, _ in self._routes.values()),
+            channels_busy=sum(pool.busy_count for _, pool, _ in self._routes.values()),
+            store_connections_idle=sum(target.pool.idle_count for target in targets),
+            store_connections_busy=sum(target.pool.open_count - target.pool.idle_count for target in targets),
+        )
 
     async def close(self) -> None:
         """Close all channels and store connections."""

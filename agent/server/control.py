@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncssh
 import structlog
@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # the connection makes its conversation
     from agent.server.link import AgentLink
 
 log = structlog.get_logger("agent")
+
+SHOWN_ID_CHARS: Final = 8
 
 
 class ControlSession(ControlCallbacks, asyncssh.SSHServerSession[bytes]):
@@ -72,6 +74,8 @@ class AgentConversation:
         elif isinstance(message, Heartbeat):
             if self._link.tunnel is not None:
                 self._link.tunnel.last_heartbeat_at = time.time()
+                if message.round_trip_s is not None:
+                    self._link.tunnel.round_trip_s = message.round_trip_s
             self.stream.send(HeartbeatAck(sequence=message.sequence))
         elif isinstance(message, Drain):
             self._drain(message)
@@ -102,7 +106,9 @@ class AgentConversation:
             )
         )
         if serves:
-            self._link.become(Tunnel.from_hello(self._record, hello, self._link, self._link.peer, time.time()))
+            tunnel = Tunnel.from_hello(self._record, hello, self._link, self._link.peer, time.time())
+            self._link.become(tunnel)
+            self._registry.take_place(self._record, tunnel)
         else:
             log.info("agent.probe", **self._link.names(), host=printable(hello.host))
             self._link.set_deadline(self._config.probe_limit_s, "probe over")
@@ -116,7 +122,10 @@ class AgentConversation:
             self._registry.rules_changed(self._link.tunnel)
 
     def _turn_away(self, hello: Hello, holder: Tunnel) -> None:
-        """Say who holds the place, and leave a trace: a stolen token must not join silently."""
+        """Say who holds the place, and leave a trace: a stolen token must not join silently.
+
+        Not the whole instance id: who knows it could join as a further tunnel of that instance.
+        """
         log.warning(
             "agent.place_taken",
             **self._link.names(),
@@ -137,16 +146,21 @@ class AgentConversation:
                 "holder_peer": holder.peer,
             },
         )
+        shown = holder.instance_id[:SHOWN_ID_CHARS]
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder.connected_at))
         self._link.dismiss(
             Goodbye.PLACE_TAKEN,
-            f"instance {holder.instance_id} on host {printable(holder.host, 64) or '(unnamed)'} holds the place since"
+            f"instance {shown}... on host {printable(holder.host, 64) or '(unnamed)'} holds the place since"
             f" {since} from {holder.peer}; this agent may have {self._record.max_instances} at once",
         )
 
     def _drain(self, message: Drain) -> None:
         """The agent takes nothing new; the answer tells it that nothing more is on its way."""
         if message.ack:
+            return
+        if message.soft:
+            if self._link.tunnel is not None:
+                self._registry.set_leaving(self._link.tunnel, printable(message.reason))
             return
         if self._link.tunnel is not None:
             self._registry.set_draining(self._link.tunnel, printable(message.reason))

@@ -15,7 +15,7 @@ from agent.response_reader import ResponseReader
 from agent.rewrite import agent_error_name, response_from_store, response_to_client
 from agent.server.channels import UpstreamChannel
 from agent.server.exchange_client import ExchangeClient
-from agent.server.gateway_context import GatewayContext, GatewayRecord
+from agent.server.gateway_context import GatewayContext, GatewayRecord, Phase
 from agent.server.order import Order
 from agent.server.routes import Route
 
@@ -26,8 +26,8 @@ class Exchange:
     """One request and its response; an ``Applicant`` for its connection's admission, then user of a channel."""
 
     __slots__ = (
-        "_admission", "_attempts", "_began_at", "_bytes_down", "_bytes_up", "_channel", "_client", "_close",
-        "_context", "_error", "_held", "_order", "_over", "_queued", "_reader", "_route", "_running", "_task", "_who",
+        "_admission", "_attempts", "_began_at", "_bytes_down", "_bytes_up", "_channel", "_client", "_close", "_context",
+        "_error", "_held", "_order", "_over", "_queued", "_reader", "_route", "_running", "_task", "_who",
     )  # a list to be scanned  # fmt: skip
 
     def __init__(self, context: GatewayContext, client: ExchangeClient, order: Order, route: Route) -> None:
@@ -48,11 +48,15 @@ class Exchange:
         self._who = "gateway"
         self._error = ""
         self._began_at = context.loop.time()
-        self._bytes_up = 0
-        self._bytes_down = 0
+        self._bytes_up = self._bytes_down = 0
 
     def __repr__(self) -> str:
         return f"<Exchange {self._order.request_id.decode()} {self._route.slug} {self._channel}>"
+
+    @property
+    def has_channel(self) -> bool:
+        """False while it waits, for its turn or for a tunnel."""
+        return self._channel is not None
 
     # -- admission -----------------------------------------------------------------------------------------------
 
@@ -76,6 +80,8 @@ class Exchange:
     # -- the way up ----------------------------------------------------------------------------------------------
 
     def _seek(self) -> None:
+        if self._over:
+            return
         channel = self._context.upstreams.take(self._route, for_write=not self._order.repeatable)
         if channel is not None:
             self._send(channel)
@@ -160,12 +166,11 @@ class Exchange:
         if whole and reader.eof():
             self._answered()
             return
-        order = self._order
-        repeatable = reader.head is None and order.repeatable
-        if repeatable and self._attempts < _READ_ATTEMPTS_MAX and not self._context.draining:
-            self._seek()
+        may_repeat = not self._bytes_down and self._order.repeatable and self._attempts < _READ_ATTEMPTS_MAX
+        if may_repeat and self._context.phase is not Phase.REFUSING:
+            self._context.loop.call_soon(self._seek)  # once the tunnel's idle channels have been told, too
             return
-        self._broken(TunnelLost(outcome_unknown=not order.safe))
+        self._broken(TunnelLost(outcome_unknown=not self._order.safe))
 
     def upstream_hold(self) -> None:
         """The tunnel is full: the client's body waits in its socket."""
@@ -207,10 +212,10 @@ class Exchange:
 
     def fail(self, error: ExchangeError) -> None:
         """End with this error, or with a cut when the answer's head has gone out."""
-        if self._over:
-            return
-        self._let_go()
-        self._broken(error)
+        if not self._over:
+            error.outcome_unknown |= self._attempts > 0 and not self._order.safe  # a part of a write may have got there
+            self._let_go()
+            self._broken(error)
 
     # -- ends ----------------------------------------------------------------------------------------------------
 
@@ -224,7 +229,7 @@ class Exchange:
         error = agent_error_name(head, channel.nonce) if channel is not None else None
         self._error = error or ""
         self._who = "store" if error is None else "agent" if self._route.mode == "on-premise" else "gateway"
-        if head.framing is Framing.UNTIL_EOF or self._context.draining:
+        if head.framing is Framing.UNTIL_EOF or self._context.leaving:
             self._close = True
         return response_to_client(
             head,
@@ -235,8 +240,7 @@ class Exchange:
         )
 
     def _answered(self) -> None:
-        channel, self._channel = self._channel, None
-        reader = self._reader
+        channel, self._channel, reader = self._channel, None, self._reader
         assert reader is not None and reader.head is not None  # noqa: S101 - a whole answer has a head
         complete = self._client.body_done
         if channel is not None:

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from agent.errors import ServerDraining, StartError
+from agent.errors import StartError
 from agent.server.addresses import why_not_listening
 from agent.server.client import ClientConnection
 from agent.server.cloud import CloudForwarder
-from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord
+from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord, Phase
 from agent.server.registry import Registry
 from agent.server.routes import RoutingTable
 from agent.server.upstreams import Upstreams
 
 _BACKLOG = 1024
+_PARKED_S = 5.0
+_ACCEPTED_S = 0.02  # from the kernel's queue to a ClientConnection: a few turns of the loop
+_HANDSHAKE_S = 1.0  # of TLS; only afterwards there is a ClientConnection
 
 
 class Gateway:
@@ -39,6 +43,7 @@ class Gateway:
         self.context.upstreams = Upstreams(self.context, registry, self._cloud)
         self._clients: set[ClientConnection] = set()
         self._servers: list[asyncio.Server] = []
+        self._shaken_by = 0.0  # loop's time at which who was accepted last has ended the handshake
 
     def __repr__(self) -> str:
         return f"<Gateway {len(self._clients)} clients, {self.context.active} exchanges>"
@@ -48,12 +53,36 @@ class Gateway:
         """The port of the first listener."""
         return int(self._servers[0].sockets[0].getsockname()[1])
 
-    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Listen on ``host:port`` (0: a free one). Raises ``StartError`` when that is not possible."""
+    @property
+    def accepts(self) -> bool:
+        """True while a listener takes new connections."""
+        return any(server.is_serving() for server in self._servers)
+
+    @property
+    def client_count(self) -> int:
+        """Connections of clients that are open."""
+        return len(self._clients)
+
+    @property
+    def cloud(self) -> CloudForwarder:
+        """What dials the stores of mode Cloud."""
+        return self._cloud
+
+    async def start(
+        self, host: str, port: int, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None
+    ) -> None:
+        """Listen on ``host:port`` (0: a free one), or on ``sock``, which is listening already.
+
+        Raises ``StartError`` when that is not possible.
+        """
+        where: dict[str, Any] = {"host": host, "port": port} if sock is None else {"sock": sock}
+
+        def accepted() -> ClientConnection:
+            self._shaken_by = self.context.loop.time() + (_HANDSHAKE_S if tls is not None else _ACCEPTED_S)
+            return ClientConnection(self.context, self._clients)
+
         try:
-            server = await self.context.loop.create_server(
-                lambda: ClientConnection(self.context, self._clients), host, port, ssl=tls, backlog=_BACKLOG
-            )
+            server = await self.context.loop.create_server(accepted, ssl=tls, backlog=_BACKLOG, **where)
         except OSError as error:
             raise StartError(
                 why_not_listening("The gateway", host, port, error, option="--gateway-listen", setting="gateway.listen")
@@ -64,26 +93,51 @@ class Gateway:
                 listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._servers.append(server)
 
-    async def close(self, drain_s: float = 0.0) -> None:
-        """Take no new connection, let running exchanges end for ``drain_s`` seconds, then close everything.
+    async def drain(self, limit_s: float) -> bool:
+        """Go out of service without an error for anyone, in two steps of at most ``limit_s`` seconds each.
 
-        An exchange has ended when its client has the whole answer, which is when the client's connection is gone. What
-        still waits for a tunnel or for its turn is refused at once.
+        First everything is served on, each answer being the last one of its connection, until what runs now has
+        ended: while a long export ends nobody else need wait for this server's successor. Then no new connection is
+        taken, and what has been accepted is finished. An exchange has ended when its client has the whole answer,
+        which is when the client's connection is gone. What waits for a tunnel gets a few seconds of the second step.
+        True when nothing is left to be cut off.
         """
-        for server in self._servers:
-            server.close()
-        self.context.draining = True
+        self.context.phase = Phase.LEAVING
+        await _within(limit_s, self.context.begun_have_ended())
+        await asyncio.sleep(_ACCEPTED_S)  # closing resets who waits in the kernel's queue
+        self._take_nobody()
+        giving_up = self.context.loop.call_later(_PARKED_S, self.context.refuse_waiting)
         for client in tuple(self._clients):
-            client.close_idle()
-        self.context.refuse_waiting(ServerDraining())
-        self.context.upstreams.wake_all()
-        if drain_s > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(drain_s):
-                    while self.context.active or self._clients:
-                        await self.context.next_end()
+            client.take_leave()
+        finished = await _within(limit_s, self._nobody_is_left())
+        giving_up.cancel()
+        return finished
+
+    async def close(self) -> None:
+        """Close everything now; what runs is cut off."""
+        self._take_nobody()
+        self.context.refuse_waiting()
         await self.context.close()
         self.context.upstreams.close()
         await self._cloud.close()
         for client in tuple(self._clients):
             client.abort()
+
+    def _take_nobody(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    async def _nobody_is_left(self) -> None:
+        await asyncio.sleep(max(self._shaken_by - self.context.loop.time(), 0))
+        while self.context.active or self._clients:
+            await self.context.next_end()
+
+
+async def _within(limit_s: float, work: Coroutine[Any, Any, None]) -> bool:
+    """True when ``work`` ended in time."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await work
+    except TimeoutError:
+        return False
+    return True

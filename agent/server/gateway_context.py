@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import ExchangeError
 from agent.server.admission import Admission
 from agent.server.routes import Route, RoutingTable
 
@@ -56,8 +56,16 @@ class GatewayRecord:
     bytes_down: int
 
 
+class Phase(Enum):
+    """How far this server is on its way out."""
+
+    SERVING = "serving"
+    LEAVING = "leaving"  # serves whoever comes, but every answer is the last one of its client connection
+    REFUSING = "refusing"  # what still waits for a tunnel waits no longer
+
+
 class GatewayContext:
-    """Shared state of the gateway. ``draining`` makes every answer the last one of its client connection."""
+    """Shared state of the gateway."""
 
     def __init__(
         self,
@@ -68,7 +76,7 @@ class GatewayContext:
         self.loop = asyncio.get_running_loop()
         self.table = table
         self.limits = limits
-        self.draining = False
+        self.phase = Phase.SERVING
         self.upstreams: Upstreams
         self._record = record
         self._admissions: dict[str, Admission] = {}
@@ -80,6 +88,11 @@ class GatewayContext:
     def active(self) -> int:
         """Exchanges that run or wait."""
         return len(self._running)
+
+    @property
+    def leaving(self) -> bool:
+        """True from the beginning of the drain on."""
+        return self.phase is not Phase.SERVING
 
     def admission(self, route: Route) -> Admission:
         """The places of this connection, as many as it says now."""
@@ -122,13 +135,19 @@ class GatewayContext:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def refuse_waiting(self, error: ExchangeError) -> None:
-        """No exchange that waits for its turn will get one."""
-        for admission in self._admissions.values():
-            admission.refuse_all(error)
+    def refuse_waiting(self) -> None:
+        """What waits for a tunnel, or behind such in the queue, waits no longer."""
+        self.phase = Phase.REFUSING
+        self.upstreams.wake_all()
+
+    async def begun_have_ended(self) -> None:
+        """Wait until the exchanges that have a channel now have ended; those that begin meanwhile do not count."""
+        begun = frozenset(exchange for exchange in self._running if exchange.has_channel)
+        while begun & self._running:
+            await self.next_end()
 
     async def next_end(self) -> None:
-        """Wait until the next exchange, or the connection of a client, has ended."""
+        """Wait until the next exchange, or the connection of a client, has ended; for one caller at a time."""
         self._ended = asyncio.Event()
         await self._ended.wait()
 

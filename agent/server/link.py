@@ -13,6 +13,7 @@ from agent.server.control import AgentConversation, ControlSession, control_chan
 from agent.server.entrance import Entrance
 from agent.server.link_context import LinkContext
 from agent.server.listener import VirtualListener
+from agent.server.pulse import Pulse
 from agent.server.tunnel import TOO_MANY_CONNECTIONS, Tunnel
 from agent.streams import ByteSession
 from agent.tunnel.algorithms import LISTEN_HOST, LISTEN_PORT
@@ -25,6 +26,7 @@ log = structlog.get_logger("agent")
 
 PROTOCOL_ERROR = 2  # RFC 4250 4.2.2
 BY_APPLICATION = 11
+READ_POLL_S = 0.02
 
 
 class AgentLink(asyncssh.SSHServer):
@@ -44,8 +46,7 @@ class AgentLink(asyncssh.SSHServer):
         self.tunnel: Tunnel | None = None
         self._said_bye = False
         self._deadline: asyncio.TimerHandle | None = None
-        self._packets = -1
-        self._alive_at = 0.0
+        self._pulse: Pulse | None = None
         # set by connection_made
         self._conn: asyncssh.SSHServerConnection
         self._entrance: Entrance
@@ -57,17 +58,13 @@ class AgentLink(asyncssh.SSHServer):
     # -- connection and login ------------------------------------------------------------------------------------
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        """A TCP connection: it may try to log in when there is a place for it."""
+        """A TCP connection: it may try to log in when, or as soon as, there is a place for it."""
         self._conn = conn
         peer = conn.get_extra_info("peername") or ("local", 0)
         address = str(peer[0])
         self.peer = f"[{address}]:{peer[1]}" if ":" in address else f"{address}:{peer[1]}"
-        self._entrance = Entrance(self._context.doorkeeper, self._config, address)
-        refusal = self._entrance.enter()
-        if refusal is not None:
-            log.debug("ssh.rejected", peer=self.peer, reason=refusal.value)
-            conn._cancel_login_timer()  # noqa: SLF001 - else a flood stays in memory for the whole login time-out
-            conn.abort()
+        self._entrance = Entrance(self._context.doorkeeper, self._config, conn, address, self.peer)
+        if not self._entrance.enter():
             return
         self._context.links.add(self)
         self._flow = propagate_flow_control(conn, self._config.link)
@@ -121,7 +118,7 @@ class AgentLink(asyncssh.SSHServer):
             log.warning("agent.dropped", **self.names(), reason="too many connections of this agent")
             self._conn.disconnect(TOO_MANY_CONNECTIONS, "too many connections of this agent")
             return
-        self._alive_at = time.monotonic()
+        self._pulse = Pulse(self._conn, self._flow, self._config.silence_limit_s)
         if self._record.plain_store is not None:
             # No heartbeats in plain ssh: its answers to these requests are the sign of life.
             self._conn.set_keepalive(self._config.heartbeat_interval_s, 2)
@@ -206,11 +203,17 @@ class AgentLink(asyncssh.SSHServer):
         self.dismiss(Goodbye.PROTOCOL, sentence, PROTOCOL_ERROR)
 
     def leave(self, reason: str) -> None:
-        """The agent said bye."""
+        """The agent said bye, and waits until slow clients have read what its channels brought."""
         self._said_bye = True  # it was said to us: there is nothing to answer
         if self.tunnel is not None:
             self._context.registry.remove(self.tunnel, reason)
-        self._conn.disconnect(BY_APPLICATION, "bye")
+        self._disconnect_when_read(time.monotonic() + self._config.leave_max_s)
+
+    def _disconnect_when_read(self, limit: float) -> None:
+        if self.tunnel is not None and self.tunnel.in_flight and time.monotonic() < limit:
+            asyncio.get_running_loop().call_later(READ_POLL_S, self._disconnect_when_read, limit)
+        elif not self.closed.is_set():
+            self._conn.disconnect(BY_APPLICATION, "bye")
 
     @property
     def forward_granted(self) -> bool:
@@ -265,22 +268,20 @@ class AgentLink(asyncssh.SSHServer):
         grace_s = self._config.bye_grace_s if self._conversation is not None else 0.0
         asyncio.get_running_loop().call_later(grace_s, self._conn.disconnect, code, reason)
 
-    def check_life(self, now: float) -> None:
-        """Called by the endpoint's sweep with monotonic seconds: drop an agent from which no packet came in time."""
-        if not self._logged_in:
-            return  # asyncssh's login time-out is at work
-        packets = self._conn._recv_seq  # noqa: SLF001 - any packet is life, and asyncssh counts them already
-        if packets != self._packets:
-            self._packets = packets
-            self._alive_at = now
+    def check_life(self, awake_s: float) -> None:
+        """Called by the endpoint's sweep with seconds that this process was awake: drop an agent that is gone."""
+        if self._pulse is None or self.closed.is_set():
+            return  # before the login asyncssh's time-out is at work
+        reason = self._pulse.verdict(awake_s)
+        if reason is None:
             return
-        if now - self._alive_at <= self._config.silence_limit_s or self.closed.is_set():
-            return
-        reason = f"nothing heard for {self._config.silence_limit_s:g} s"
-        log.warning("tunnel.silent", **self.names(), limit_s=self._config.silence_limit_s)
+        log.warning("tunnel.silent", **self.names(), reason=reason)
         if self.tunnel is not None:
             self._context.registry.remove(self.tunnel, reason)
-        self.disconnect(BY_APPLICATION, reason, Goodbye.SILENT)
+        if self._flow.is_cut():
+            self._flow.reset()
+        else:
+            self.disconnect(BY_APPLICATION, reason, Goodbye.SILENT)
 
     def set_deadline(self, timeout_s: float, reason: str) -> None:
         """End the connection after ``timeout_s`` unless it has become a tunnel."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from operator import attrgetter
+from typing import Final
 
 import structlog
 
@@ -18,12 +19,16 @@ from agent.tunnel.text import printable
 
 log = structlog.get_logger("agent")
 
+SERVED_MAX: Final = 1024
+"""Stores that are remembered per agent: whoever has its token can name ever new ones."""
+
 
 class Change(Enum):
     """What happened to a tunnel."""
 
     READY = "ready"
     REMOVED = "removed"
+    LEAVING = "leaving"
     DRAINING = "draining"
     RULES = "rules"
 
@@ -64,8 +69,11 @@ class TunnelSnapshot:
     stores: tuple[str, ...]
     draining: bool
     in_flight: int
+    channels_idle: int
+    channels_busy: int
     connected_at: float
     last_heartbeat_at: float
+    round_trip_s: float | None
 
 
 class Registry:
@@ -85,6 +93,7 @@ class Registry:
         self._tunnels: dict[str, list[Tunnel]] = {}
         self._links: dict[str, set[TunnelLink]] = {}
         self._last_seen: dict[str, LastSeen] = {}
+        self._last_served: dict[str, dict[Store, tuple[LastSeen, str]]] = {}  # with the instance that served it
         self._subscribers: list[Callable[[RegistryEvent], None]] = []
 
     def __repr__(self) -> str:
@@ -93,8 +102,12 @@ class Registry:
     # -- for the gateway -----------------------------------------------------------------------------------------
 
     def eligible(self, agent_id: str, store: Store) -> list[Tunnel]:
-        """Tunnels that may take a new exchange for this store, least loaded first."""
+        """Tunnels that may take a new exchange for this store, least loaded first.
+
+        Those of an instance that is leaving are among them only when there are no others.
+        """
         found = [tunnel for tunnel in self._tunnels.get(agent_id, ()) if not tunnel.draining and tunnel.serves(store)]
+        found = [tunnel for tunnel in found if not tunnel.leaving] or found
         found.sort(key=attrgetter("in_flight"))
         return found
 
@@ -110,8 +123,13 @@ class Registry:
         """None when it had no tunnel since this process began."""
         tunnels = self._tunnels.get(agent_id)
         if tunnels:
-            return LastSeen(self._clock(), all(tunnel.draining for tunnel in tunnels), "")
+            return LastSeen(self._clock(), all(tunnel.goes for tunnel in tunnels), "")
         return self._last_seen.get(agent_id)
+
+    def last_served(self, agent_id: str, store: Store) -> LastSeen | None:
+        """When an instance of this agent that is gone served the store which none of those here does."""
+        served = self._last_served.get(agent_id, {}).get(store)
+        return served[0] if served is not None else None
 
     def subscribe(self, callback: Callable[[RegistryEvent], None]) -> Callable[[], None]:
         """Call ``callback`` after every change; the result ends that. What it raises is logged."""
@@ -145,13 +163,26 @@ class Registry:
     def holders(self, record: AgentRecord, instance_id: str) -> tuple[Tunnel, ...]:
         """The tunnels that keep ``instance_id`` out: one per other living instance, when they fill the places.
 
-        An instance whose tunnels all drain is on its way out and holds no place.
+        An instance whose tunnels all drain, or that is leaving, is on its way out and holds no place.
         """
         others: dict[str, Tunnel] = {}
         for tunnel in self._tunnels.get(record.agent_id, ()):
-            if tunnel.instance_id != instance_id and not tunnel.draining:
+            if tunnel.instance_id != instance_id and not tunnel.goes:
                 others.setdefault(tunnel.instance_id, tunnel)
         return tuple(others.values()) if len(others) >= record.max_instances else ()
+
+    def take_place(self, record: AgentRecord, tunnel: Tunnel) -> None:
+        """``tunnel``'s instance is in: others that are leaving are chosen no more where they are over the number.
+
+        Else one could say for ever that it leaves, and serve beside those that are allowed.
+        """
+        chosen = [other for other in self.tunnels(record.agent_id) if not other.draining]
+        staying = {other.instance_id for other in chosen if not other.leaving} | {tunnel.instance_id}
+        going = dict.fromkeys(other.instance_id for other in chosen if other.instance_id not in staying)
+        over = list(going)[: max(len(staying) + len(going) - record.max_instances, 0)]
+        for other in chosen:
+            if other.instance_id in over:
+                self.set_draining(other, "its place was taken while it was leaving")
 
     def add(self, tunnel: Tunnel) -> None:
         """The tunnel is READY. One of the same identity is let go first, then told that it is replaced."""
@@ -160,6 +191,7 @@ class Registry:
                 self.remove(old, "replaced")
                 old.disconnect(TOO_MANY_CONNECTIONS, "replaced", Goodbye.REPLACED)
         self._tunnels.setdefault(tunnel.agent_id, []).append(tunnel)
+        self._is_back(tunnel)
         self._last_seen.pop(tunnel.agent_id, None)
         if self._pool_factory is not None:
             tunnel.channels = self._pool_factory(tunnel)
@@ -173,7 +205,8 @@ class Registry:
         tunnels.remove(tunnel)
         if not tunnels:
             del self._tunnels[tunnel.agent_id]
-            self._last_seen[tunnel.agent_id] = LastSeen(self._clock(), tunnel.draining, reason)
+            self._last_seen[tunnel.agent_id] = LastSeen(self._clock(), tunnel.goes, reason)
+        self._is_gone(tunnel, reason)
         pool, tunnel.channels = tunnel.channels, None
         if pool is not None:
             try:
@@ -181,6 +214,12 @@ class Registry:
             except Exception:  # a defect there must not keep the connection from being cleared away
                 log.exception("registry.pool_failed", agent_id=tunnel.agent_id)
         self._tell(RegistryEvent(Change.REMOVED, tunnel, reason))
+
+    def set_leaving(self, tunnel: Tunnel, reason: str) -> None:
+        """Choose this tunnel only where no other can serve: its agent leaves when what runs has ended."""
+        if not tunnel.leaving:
+            tunnel.leaving = True
+            self._tell(RegistryEvent(Change.LEAVING, tunnel, reason))
 
     def set_draining(self, tunnel: Tunnel, reason: str) -> None:
         """Choose this tunnel no more; what runs through it goes on."""
@@ -190,6 +229,7 @@ class Registry:
 
     def rules_changed(self, tunnel: Tunnel) -> None:
         """The agent said hello again, with other stores."""
+        self._is_back(tunnel)
         self._tell(RegistryEvent(Change.RULES, tunnel))
 
     def drain_all(self, reason: str, retry_after_s: float | None) -> None:
@@ -205,8 +245,30 @@ class Registry:
         """Cut every connection of a revoked agent at once, also one that is still saying hello."""
         for tunnel in self.tunnels(agent_id):
             self.remove(tunnel, reason)
+        self._last_served.pop(agent_id, None)
         for link in tuple(self._links.get(agent_id, ())):
             link.disconnect(NO_MORE_AUTH_METHODS, reason, Goodbye.REVOKED)
+
+    def _is_gone(self, tunnel: Tunnel, reason: str) -> None:
+        """Remember what nobody serves now that it did, the newest ``SERVED_MAX`` stores."""
+        gone = tunnel.stores.difference(*(other.stores for other in self.tunnels(tunnel.agent_id)))
+        if not gone:
+            return
+        entry = (LastSeen(self._clock(), tunnel.goes, reason), tunnel.instance_id)
+        before = self._last_served.get(tunnel.agent_id, {})
+        served = {store: before[store] for store in before if store not in gone} | dict.fromkeys(gone, entry)
+        self._last_served[tunnel.agent_id] = dict(list(served.items())[-SERVED_MAX:])
+
+    def _is_back(self, tunnel: Tunnel) -> None:
+        """Forget what this instance served, and who else served what it serves: now its word counts."""
+        served = self._last_served.pop(tunnel.agent_id, {})
+        kept = {
+            store: entry
+            for store, entry in served.items()
+            if entry[1] != tunnel.instance_id and store not in tunnel.stores
+        }
+        if kept:
+            self._last_served[tunnel.agent_id] = kept
 
     def _tell(self, event: RegistryEvent) -> None:
         for callback in tuple(self._subscribers):
@@ -227,8 +289,11 @@ def _snapshot(tunnel: Tunnel) -> TunnelSnapshot:
         host=printable(tunnel.host),
         version=printable(tunnel.version),
         stores=tuple(str(rule.store) for rule in tunnel.rules),
-        draining=tunnel.draining,
+        draining=tunnel.goes,
         in_flight=tunnel.in_flight,
+        channels_idle=tunnel.channels.idle_count if tunnel.channels is not None else 0,
+        channels_busy=tunnel.channels.busy_count if tunnel.channels is not None else 0,
         connected_at=tunnel.connected_at,
         last_heartbeat_at=tunnel.last_heartbeat_at,
+        round_trip_s=tunnel.round_trip_s,
     )

@@ -38,6 +38,19 @@ class SshSettings(_Table):
     login_timeout_s: Seconds = Field(default=10.0, description="From the TCP connection to the secret.")
     unauthenticated_max: int = Field(default=64, ge=1, description="Connections that are not logged in.")
     unauthenticated_per_source_max: int = Field(default=8, ge=1, description="The same, of one address.")
+    waiting_max: int = Field(
+        default=1024, ge=0, description="Connections that wait for such a place; a quarter of them of one address."
+    )
+    heartbeat_interval_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=60,
+        description="Agents speak when nothing else was said for so many seconds; sooner where silence_timeout_s is "
+        "less than two and a half times this.",
+    )
+    silence_timeout_s: float = Field(
+        default=25.0, ge=1, le=600, description="An agent from which nothing came for so many seconds is given up."
+    )
 
 
 class GatewaySettings(_Table):
@@ -91,7 +104,7 @@ class ServerSettings(BaseSettings):
         default=(), description="Proxies in front; the only source of a believed X-Forwarded-For."
     )
     drain_timeout_s: Annotated[float, Field(ge=0, le=3600)] = Field(
-        default=30.0, description="Time for running exchanges at the end."
+        default=30.0, description="At the end: time for what runs, then as much for what has begun meanwhile."
     )
     ssh: SshSettings = SshSettings()
     gateway: GatewaySettings = GatewaySettings()

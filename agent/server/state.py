@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -14,6 +14,7 @@ from agent.server.db.tables import CONNECTIONS
 from agent.server.keys import HostKey, load_host_key, load_key_ring
 from agent.server.operations.control_plane import ControlPlane, InternalExchange, ServerFacts
 from agent.server.operations.live_tables import LiveTables
+from agent.server.operations.status import ServerReport
 from agent.server.registry import Registry
 from agent.server.routes import RoutingTable
 from agent.server.settings import ServerSettings
@@ -36,6 +37,7 @@ class ServerState:
         *,
         registry: Registry | None = None,
         exchange: InternalExchange | None = None,
+        report: Callable[[], ServerReport] | None = None,
     ) -> ControlPlane:
         """Operations over this state."""
         facts = ServerFacts(
@@ -45,7 +47,9 @@ class ServerState:
             host_key_fingerprint=self.host_key.fingerprint,
             known_hosts_line=self.host_key.known_hosts_line,
         )
-        return ControlPlane(self.engine, self.vault, self.live, facts, registry=registry, exchange=exchange)
+        return ControlPlane(
+            self.engine, self.vault, self.live, facts, registry=registry, exchange=exchange, report=report
+        )
 
 
 @contextlib.asynccontextmanager

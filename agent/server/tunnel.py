@@ -32,6 +32,14 @@ class TunnelLink(Protocol):
 class ChannelPool(Protocol):
     """What the registry's ``pool_factory`` makes for a tunnel: the owner of its warm channels."""
 
+    @property
+    def idle_count(self) -> int:
+        """Warm channels."""
+
+    @property
+    def busy_count(self) -> int:
+        """Channels that carry an exchange."""
+
     def close(self) -> None:
         """The tunnel is gone, or was never chosen again: drop every channel."""
 
@@ -57,6 +65,8 @@ class Tunnel:
     connected_at: float
     link: TunnelLink
     last_heartbeat_at: float = 0.0
+    round_trip_s: float | None = None  # as the agent measured it
+    leaving: bool = False  # serves on, but only what no other tunnel can take
     draining: bool = False
     in_flight: int = 0
     channels: Any = None
@@ -67,7 +77,7 @@ class Tunnel:
         self.last_heartbeat_at = self.last_heartbeat_at or self.connected_at
 
     def __repr__(self) -> str:
-        state = "draining" if self.draining else "ready"
+        state = "draining" if self.draining else "leaving" if self.leaving else "ready"
         return f"<Tunnel {self.agent_id}/{self.instance_id}/{self.index} {state} in_flight={self.in_flight}>"
 
     @classmethod
@@ -115,6 +125,16 @@ class Tunnel:
     def identity(self) -> tuple[str, str, int]:
         """What a takeover compares: agent, instance, index."""
         return (self.agent_id, self.instance_id, self.index)
+
+    @property
+    def goes(self) -> bool:
+        """True from the moment on in which the agent said that it leaves."""
+        return self.leaving or self.draining
+
+    @property
+    def stores(self) -> frozenset[Store]:
+        """What the agent's policy names."""
+        return self._stores
 
     def set_rules(self, rules: tuple[Rule, ...]) -> None:
         """What the agent's policy opens, from hello; the agent judges every request again."""

@@ -10,14 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import structlog
+
 from agent.errors import AgentOffline, ConnectionBusy, ExchangeError, PolicyDenied, ServerDraining
 from agent.server.channels import ChannelPool, UpstreamChannel
 from agent.server.cloud import CloudForwarder
-from agent.server.gateway_context import GatewayContext
-from agent.server.registry import Registry
+from agent.server.gateway_context import GatewayContext, Phase
+from agent.server.registry import LastSeen, Registry
 from agent.server.routes import Route
 
 _OPEN_TIMEOUT_S = 10.0
+
+_LOG = structlog.get_logger()
 
 
 class Upstreams:
@@ -61,8 +65,17 @@ class Upstreams:
 
         Raises ``AgentOffline`` when no tunnel comes in time, ``ConnectionBusy`` when all channels of those that are
         there stay in use, ``PolicyDenied`` when the agent is there and does not open this store, ``ServerDraining``
-        when there is none while this server leaves.
+        when there is none while this server leaves and waits no longer.
         """
+        try:
+            return await self._find(route, for_write=for_write)
+        except ExchangeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect in one attempt must not leave a client without an answer for ever
+            _LOG.exception("gateway.find_failed", connection=route.slug, error=type(error).__name__)
+            raise AgentOffline("The way to the store failed inside the gateway; its log says how.") from None
+
+    async def _find(self, route: Route, *, for_write: bool) -> UpstreamChannel:
         if route.mode == "cloud":
             return await self._open(self._cloud.pool(route))
         agent_id = route.agent_id or ""
@@ -82,7 +95,7 @@ class Upstreams:
                         return pool.take(for_write=for_write) or await self._open(pool)
                     except AgentOffline:
                         busy = busy or pool.is_full  # else it went away in this moment: the next one
-                if self._context.draining:
+                if self._context.phase is Phase.REFUSING:
                     raise ServerDraining
                 now = self._context.loop.time()
                 if deadline is None:
@@ -137,22 +150,31 @@ class Upstreams:
         limits = self._context.limits
         agent_id = route.agent_id or ""
         here = self._registry.tunnels(agent_id)
-        if here and not any(tunnel.draining for tunnel in here):
-            if not any(tunnel.serves(route.store) for tunnel in here):
-                raise PolicyDenied(
-                    "The agent is connected, but its settings do not open this store: "
-                    f'add [[stores]] url = "{route.store}" to its agent.toml, '
-                    "and reload it (SIGHUP) or restart the agent."
-                )
-            return limits.park_s
-        seen = self._registry.last_seen(agent_id)
+        serving = [tunnel for tunnel in here if tunnel.serves(route.store)]
+        if serving:
+            return limits.park_drain_s if all(tunnel.goes for tunnel in serving) else limits.park_s
+        if here:
+            if all(tunnel.goes for tunnel in here):
+                return limits.park_drain_s
+            # Another instance may serve this store, and be on its way back.
+            patience_s = self._patience_since(self._registry.last_served(agent_id, route.store))
+            if patience_s > 0:
+                return patience_s
+            raise PolicyDenied(
+                "The agent is connected, but its settings do not open this store: "
+                f'add [[stores]] url = "{route.store}" to its agent.toml, '
+                "and reload it (SIGHUP) or restart the agent."
+            )
+        # After a start of this server every agent is on its way back.
+        seen = self._registry.last_seen(agent_id) or LastSeen(self._started_at, drained=True, reason="")
+        return self._patience_since(seen)
+
+    def _patience_since(self, seen: LastSeen | None) -> float:
         if seen is None:
-            # After a start of this server every agent is on its way back.
-            since, limit = self._started_at, limits.park_drain_s
-        else:
-            since, limit = seen.at, limits.park_drain_s if seen.drained else limits.park_s
+            return 0.0
+        limit = self._context.limits.park_drain_s if seen.drained else self._context.limits.park_s
         # The wall clock may have been put right meanwhile, by any amount.
-        return min(limit, max(0.0, since + limit - self._clock()))
+        return min(limit, max(0.0, seen.at + limit - self._clock()))
 
     def _routes_replaced(self) -> None:
         table = self._context.table

@@ -14,7 +14,7 @@ import asyncssh
 import structlog
 
 from agent.streams import ByteSession
-from agent.tunnel.algorithms import LISTEN_HOST, LISTEN_PORT
+from agent.tunnel.algorithms import CHANNEL_WINDOW_BYTES, LISTEN_HOST, LISTEN_PORT
 from agent.tunnel.flow import LinkFlow
 
 log = structlog.get_logger("agent")
@@ -32,6 +32,7 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
         self._eof_waits = False
         self._window_full = False
         self._link_full = False
+        self._window_seen = 0
 
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         """The channel is open."""
@@ -40,6 +41,7 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
             chan.abort()
             return
         self._opened = True
+        self._window_seen = chan._send_window  # noqa: SLF001 - see take_sent_bytes
         self._flush = chan._flush_recv_buf  # noqa: SLF001 - see _flush_in_order
         chan._flush_recv_buf = self._flush_in_order  # type: ignore[method-assign]  # noqa: SLF001 - as above
         self._call(self._session.connection_made, chan)
@@ -103,6 +105,15 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
         """The whole connection takes bytes again."""
         self._set_full(window=self._window_full, link=False)
 
+    def take_sent_bytes(self) -> int:
+        """Bytes sent since this was asked last, told by the peer's window; once it was opened anew, a guess."""
+        channel = self._channel
+        if channel is None:
+            return 0
+        before, self._window_seen = self._window_seen, channel._send_window  # noqa: SLF001 - else each write would count
+        sent = before - self._window_seen
+        return sent if sent >= 0 else CHANNEL_WINDOW_BYTES // 2
+
     def abandon(self) -> None:
         """Nobody waits for this channel any more: close it now, or as soon as it opens."""
         self._failed = True
@@ -154,6 +165,12 @@ async def open_channel(
         guarded.abandon()
         opening.add_done_callback(_swallow)
         raise
+    except asyncssh.ChannelOpenError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is no channel, and who waits for it must hear so
+        # An AssertionError: the connection went away in the moment between the agent's consent and the use of it.
+        # PacketDecodeError: the agent consented in words of its own.
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, type(error).__name__) from None
 
 
 def _swallow(opening: asyncio.Future[Any]) -> None:

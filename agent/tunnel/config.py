@@ -14,9 +14,9 @@ class TunnelConfig:
     """Times in seconds.
 
     ``connect_timeout_s`` is for name and TCP, ``login_timeout_s`` from there to the server's welcome. A heartbeat is
-    sent when one direction was quiet for ``heartbeat_interval_s`` (the server may ask for another interval), and a
-    server from which nothing came for ``silence_limit_s`` is given up. ``channels_max`` bounds what a server can open
-    in one tunnel.
+    sent when one direction was quiet for ``heartbeat_interval_s`` (the server may ask for a shorter time), and a
+    server from which nothing came for ``silence_limit_s`` is given up; after a suspend it has ``challenge_s`` to
+    answer. ``channels_max`` bounds what a server can open in one tunnel.
     """
 
     tunnels: int = 2
@@ -24,6 +24,7 @@ class TunnelConfig:
     login_timeout_s: float = 10.0
     heartbeat_interval_s: float = 10.0
     silence_limit_s: float = 25.0
+    challenge_s: float = 5.0
     bye_grace_s: float = 1.0
     channels_max: int = 256
     channel_window_bytes: int = CHANNEL_WINDOW_BYTES

@@ -13,6 +13,7 @@ class EndReason(Enum):
     """
 
     UNREACHABLE = "unreachable"
+    PROXY_REFUSED = "proxy_refused"
     HANDSHAKE = "handshake_failed"
     WRONG_HOST_KEY = "wrong_host_key"
     TOKEN_REFUSED = "token_refused"  # noqa: S105 - a reason's name
@@ -35,6 +36,7 @@ class EndReason(Enum):
 
 _SLOW = frozenset(
     {
+        EndReason.PROXY_REFUSED,
         EndReason.WRONG_HOST_KEY,
         EndReason.TOKEN_REFUSED,
         EndReason.NOT_GRANTED,

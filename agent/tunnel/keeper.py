@@ -18,7 +18,8 @@ from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial
 from agent.tunnel.ending import Ending, EndReason
 from agent.tunnel.link import AgentLink
-from agent.tunnel.messages import Goodbye, Hello
+from agent.tunnel.messages import Drain, Goodbye, Hello
+from agent.tunnel.proxy_error import ProxyError
 from agent.tunnel.ssh import LoginError
 from agent.tunnel.state import Event, State, step
 from agent.tunnel.text import printable
@@ -29,14 +30,19 @@ log = structlog.get_logger("agent")
 
 @dataclass(frozen=True, slots=True)
 class TunnelStatus:
-    """One tunnel as ``status`` shows it; times are monotonic seconds of the event loop, ages in seconds."""
+    """One tunnel as ``status`` shows it, ages in seconds.
+
+    ``since_s`` is how long it is in this state, ``down_s`` how long it is not up (since the start: never was).
+    """
 
     index: int
     state: State
     server: str
     since_s: float
     attempts: int
+    down_s: float | None
     last_ending: Ending | None
+    last_ending_age_s: float | None
     server_version: str
     round_trip_s: float | None
     last_answer_age_s: float | None
@@ -69,14 +75,16 @@ class TunnelKeeper:
         self.state = State.IDLE
         self.counts: Counter[str] = Counter()
         self._loop = asyncio.get_running_loop()
-        self._since = self._loop.time()
+        self._since = self._down_since = self._loop.time()
         self._stopping = False
+        self._leaving_for = ""
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._server_turn = 0
         self._link: AgentLink | None = None
         self._server_version = ""
         self._last_ending: Ending | None = None
+        self._ended_at = self._since
         self._reported: EndReason | None = None
         self._next_attempt_at: float | None = None
 
@@ -106,9 +114,23 @@ class TunnelKeeper:
         if self._link is None and self._task is not None:
             self._task.cancel()
 
-    def wake(self) -> None:
-        """Try now instead of waiting longer: the network came back, settings changed, the machine woke up."""
-        self._wake.set()
+    def wake(self, *, even_slow: bool = True) -> None:
+        """Try now instead of waiting longer: the network came back, settings changed, the machine woke up.
+
+        A tunnel that is up is asked for a sign of life. The backoff begins anew: what failed before says nothing now.
+        Without ``even_slow`` one in the slow lane waits on, for what a person must repair.
+        """
+        if even_slow or self.state is not State.SLOW:
+            self._backoff.restart()
+            self._wake.set()
+        if self._link is not None:
+            self._link.challenge(self._config.challenge_s)
+
+    def leave_soon(self, reason: str) -> None:
+        """Tell the server, now and of every tunnel that comes up from here on, that this instance leaves soon."""
+        self._leaving_for = reason
+        if self._link is not None and self.state is State.READY:
+            self._link.say(Drain(soft=True, reason=reason))
 
     async def drain(self, reason: str) -> None:
         """Tell the server to choose this tunnel no more; returns when it has said so, or after a moment."""
@@ -116,10 +138,9 @@ class TunnelKeeper:
             self._to(Event.DRAIN)
             await self._link.drain(reason)
 
-    async def leave(self, reason: str) -> None:
-        """Say bye and close."""
-        if self._link is not None:
-            await self._link.leave(Goodbye.SHUTDOWN, reason)
+    async def leave(self, reason: str, wait_s: float) -> bool:
+        """Say bye and close; see ``AgentLink.leave``. True when nothing was cut off."""
+        return self._link is None or await self._link.leave(Goodbye.SHUTDOWN, reason, wait_s)
 
     def greet_again(self) -> None:
         """Tell the server the stores of reloaded settings. Raises ``ControlError`` when they are too many."""
@@ -137,10 +158,12 @@ class TunnelKeeper:
             server=self.server,
             since_s=now - self._since,
             attempts=self.counts[State.CONNECTING.value],
+            down_s=now - self._down_since if not self._link_was_up() else None,
             last_ending=self._last_ending,
+            last_ending_age_s=now - self._ended_at if self._last_ending is not None else None,
             server_version=self._server_version,
             round_trip_s=liveness.round_trip_s if liveness is not None else None,
-            last_answer_age_s=now - answered_at if answered_at is not None else None,
+            last_answer_age_s=max(0.0, now - answered_at) if answered_at is not None else None,
             open_channels=self._link.open_channels if self._link is not None else 0,
             next_attempt_in_s=max(0.0, self._next_attempt_at - now) if self._next_attempt_at is not None else None,
         )
@@ -173,6 +196,9 @@ class TunnelKeeper:
         except TimeoutError:
             detail = f"{link.server} did not answer within {self._config.connect_timeout_s:g} s"
             raise LoginError(Ending(EndReason.UNREACHABLE, f"{detail}: check the address and the firewall.")) from None
+        except ProxyError as error:
+            reason = EndReason.PROXY_REFUSED if error.needs_a_person else EndReason.UNREACHABLE
+            raise LoginError(Ending(reason, str(error))) from None
         except OSError as error:
             # asyncio replaces the system's text by its own, which repeats the address; a resolver's errno is negative.
             is_system = not isinstance(error, socket.gaierror) and (error.errno or 0) > 0
@@ -186,6 +212,8 @@ class TunnelKeeper:
         self._reported = None
         self._server_version = printable(welcome.version)
         self._to(Event.WELCOMED)
+        if self._leaving_for:
+            self.leave_soon(self._leaving_for)
         log.info("tunnel.ready", index=self.index, server=link.server, server_version=self._server_version)
         if welcome.next_pins:
             log.info("tunnel.next_pins", index=self.index, pins=[printable(pin) for pin in welcome.next_pins])
@@ -206,7 +234,9 @@ class TunnelKeeper:
         """Report the end and wait for the next attempt, which ``wake`` brings forward."""
         slow = self._backoff.is_slow(ending)
         wait_s = self._backoff.wait_s(ending, slow=slow)
-        self._last_ending = ending
+        self._last_ending, self._ended_at = ending, self._loop.time()
+        if self._link_was_up():
+            self._down_since = self._ended_at
         self._report(ending, wait_s, slow=slow)
         self._wake.clear()
         self._next_attempt_at = self._loop.time() + wait_s

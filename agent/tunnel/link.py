@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Never
 
@@ -101,10 +102,14 @@ class AgentLink:
         finally:
             if not self.welcome.done():
                 self._end(Ending(EndReason.OWN_WISH))
-        if self.ended.done() or self._conn is None:
+        if self.ended.done() or self._conn is None or self._client is None:
             raise LoginError(self.ended.result())
         welcome = self.welcome.result()
-        self.liveness = Liveness(self._conn, self._config.silence_limit_s, welcome.interval_s, self._loop.time)
+        interval_s = min(welcome.interval_s, self._config.heartbeat_interval_s)
+        # Not the loop's time: uvloop counts whole milliseconds, which is more than a round trip in one building.
+        self.liveness = Liveness(
+            self._conn, self._config.silence_limit_s, interval_s, time.monotonic, self._client.flow.is_delivering
+        )
         self._watch = asyncio.create_task(self._keep_alive(self.liveness), name=f"tunnel-heartbeat-{self.server}")
         return welcome
 
@@ -113,11 +118,19 @@ class AgentLink:
         if self._control.send(Drain(reason=reason)):
             await self._first(self._drain_answered.wait(), self._config.bye_grace_s)
 
-    async def leave(self, goodbye: Goodbye, reason: str) -> None:
-        """Say bye, give the server a moment to close, and close."""
+    async def leave(self, goodbye: Goodbye, reason: str, wait_s: float = 0.0) -> bool:
+        """Say bye, give the server a moment to close, and close; False when it was still busy with a channel.
+
+        While channels are open that takes up to ``wait_s``: an answer that has left this end is not read yet where the
+        client is slow, and the server closes when it is. One that did not answer the drain is not waited for.
+        """
         if self._control.send(Bye(code=goodbye.value, reason=reason)):
-            await self._first(asyncio.shield(self.ended), self._config.bye_grace_s)
+            is_patient = self.open_channels and self._drain_answered.is_set()
+            grace_s = self._config.bye_grace_s
+            await self._first(asyncio.shield(self.ended), max(wait_s, grace_s) if is_patient else grace_s)
+        was_read = self.ended.done() or not self.open_channels
         await self.close(Ending(EndReason.OWN_WISH, reason))
+        return was_read
 
     async def close(self, ending: Ending | None = None) -> None:
         """End the connection now and wait until nothing of it is left."""
@@ -131,6 +144,11 @@ class AgentLink:
     def say(self, message: Message) -> None:
         """Send a control message, such as hello after a reload. Raises ``ControlError`` when it is too long."""
         self._control.send(message)
+
+    def challenge(self, within_s: float) -> None:
+        """Ask the server for a sign of life now; without one ``within_s`` the link ends as silent."""
+        if self.liveness is not None:
+            self.liveness.challenge(within_s)
 
     async def _ask(self, conn: asyncssh.SSHClientConnection) -> None:
         """Forward and control channel, at once to save a round trip.
@@ -177,7 +195,10 @@ class AgentLink:
                 self.welcome.set_result(message)
         elif isinstance(message, HeartbeatAck):
             if self.liveness is not None:
+                is_first = self.liveness.round_trip_s is None
                 self.liveness.answered(message.sequence)
+                if is_first and self.liveness.round_trip_s is not None:  # the server shows it from now on
+                    self._control.send(Heartbeat.with_round_trip(0, self.liveness.round_trip_s))
         elif isinstance(message, Drain):
             if message.ack:
                 self._drain_answered.set()
@@ -194,8 +215,9 @@ class AgentLink:
     def _goodbye_sentence(self, reason: EndReason, said: str) -> str:
         if reason is EndReason.PLACE_TAKEN:
             return (
-                f"The server at {self.server} turns this instance away: {said}. Stop the other one, raise max_instances"
-                " of this agent on the server, or, if nobody here runs it, revoke the access token."
+                f"The server at {self.server} turns this instance away: {said}. Stop the other one, let both"
+                " in (integration-server agents update NAME --max-instances 2), or, if nobody here runs it, revoke the"
+                " access token."
             )
         if reason is EndReason.REVOKED:
             return f"The server at {self.server} has revoked this access token; make a new one there."
@@ -212,14 +234,18 @@ class AgentLink:
     async def _keep_alive(self, liveness: Liveness) -> None:
         """Send a heartbeat when it is due; give up a server that says nothing."""
         while True:
-            await asyncio.sleep(liveness.pause_s)
-            if liveness.is_silent():
-                limit_s = self._config.silence_limit_s
-                self._end(Ending(EndReason.SILENT, f"Nothing came from {self.server} for {limit_s:g} s."))
-                return
             sequence = liveness.next_heartbeat()
             if sequence is not None:
-                self._control.send(Heartbeat(sequence=sequence))
+                self._control.send(Heartbeat.with_round_trip(sequence, liveness.round_trip_s))
+            await asyncio.sleep(liveness.pause_s)
+            if liveness.is_silent():
+                self._end(Ending(EndReason.SILENT, f"Nothing came from {self.server} for {liveness.limit_s:g} s."))
+                return
+            if self._client is not None and self._client.flow.is_cut():
+                limit_s = self._config.link.unheard_max_s
+                detail = f"The network to {self.server} is cut: no acknowledgement came for {limit_s:g} s."
+                self._end(Ending(EndReason.SILENT, detail))
+                return
 
     def _lost(self, error: Exception | None) -> None:
         """asyncssh: the connection is gone. Code 12 is the registry's answer to a newer tunnel of this identity."""
@@ -245,8 +271,8 @@ class AgentLink:
         if self._watch is not None and self._watch is not asyncio.current_task():
             self._watch.cancel()
         if self._conn is not None and not self._conn.is_closed():
-            if ending.reason is EndReason.SILENT:
-                self._conn.abort()
+            if ending.reason is EndReason.SILENT and self._client is not None:
+                self._client.flow.reset()
             else:
                 self._conn.disconnect(BY_APPLICATION, ending.reason.value)
 

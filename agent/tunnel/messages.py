@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
 
 from agent.errors import AgentError, SettingsError
 from agent.policy import Rule
@@ -22,6 +30,7 @@ LINE_MAX_BYTES: Final = 64 * 1024
 HINT_MAX_S: Final = 300.0
 TUNNELS_MAX: Final = 8
 STORES_MAX: Final = 512
+ROUND_TRIP_MAX_S: Final = 3600.0
 
 Name = Annotated[str, StringConstraints(max_length=255)]
 Sentence = Annotated[str, StringConstraints(max_length=1000)]
@@ -118,6 +127,20 @@ class Hello(_Frame):
     nonce: Nonce = "0" * 32
     stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = []
 
+    @field_serializer("stores")
+    def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:
+        """Without what is at its default: else 512 ordinary stores would not fit into one line."""
+        return [grant.model_dump(mode="json", exclude_defaults=True) for grant in stores]
+
+
+def hello_size_bytes(stores: list[Grant]) -> int:
+    """The line of the longest hello that names these stores."""
+    longest = Hello(
+        version="v" * 64, instance_id="i" * 64, tunnel_index=TUNNELS_MAX - 1, host="h" * 255, nonce="0" * 64
+    )
+    named = longest.model_copy(update={"stores": stores})
+    return len(named.model_dump_json().encode("utf-8")) + 1
+
 
 class Welcome(_Frame):
     """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to."""
@@ -128,20 +151,27 @@ class Welcome(_Frame):
     heartbeat_interval_s: Seconds = 10.0
     next_pins: Annotated[list[Name], Field(max_length=4)] = []
 
-    INTERVAL_MIN_S: ClassVar[float] = 1.0
+    INTERVAL_MIN_S: ClassVar[float] = 0.25
     INTERVAL_MAX_S: ClassVar[float] = 60.0
 
     @property
     def interval_s(self) -> float:
-        """The heartbeat interval, clamped to 1-60 s: a server can neither flood nor silence the agent."""
+        """The heartbeat interval, clamped to 0.25-60 s: a server can neither flood nor silence the agent."""
         return min(max(self.heartbeat_interval_s, self.INTERVAL_MIN_S), self.INTERVAL_MAX_S)
 
 
 class Heartbeat(_Frame):
-    """Agent to server, when nothing else was said for an interval."""
+    """Agent to server, when nothing else was said for an interval; with the round trip that the last one took."""
 
     type: Literal["heartbeat"] = "heartbeat"
     sequence: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    round_trip_s: Annotated[float, Field(ge=0, le=ROUND_TRIP_MAX_S)] | None = None
+
+    @classmethod
+    def with_round_trip(cls, sequence: int, measured_s: float | None) -> Self:
+        """With what was measured, at most an hour; None: nothing was measured yet."""
+        bounded_s = None if measured_s is None else min(max(measured_s, 0.0), ROUND_TRIP_MAX_S)
+        return cls(sequence=sequence, round_trip_s=bounded_s)
 
 
 class HeartbeatAck(_Frame):
@@ -155,11 +185,13 @@ class Drain(_Frame):
     """Either side: I finish what runs, give me nothing new. Answered by a drain with ``ack`` set.
 
     What was sent before the answer has then arrived (SSH keeps the order), so that the side which drains knows that
-    nothing more is on its way.
+    nothing more is on its way. With ``soft`` (not answered): I leave when what runs has ended, give me something new
+    only when nobody else can take it; a server that does not know ``soft`` reads the other one, which is safe.
     """
 
     type: Literal["drain"] = "drain"
     ack: bool = False
+    soft: bool = False
     reason: Sentence = ""
     retry_after_s: Seconds | None = None
 

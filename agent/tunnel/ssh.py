@@ -44,10 +44,15 @@ class PinnedClient(asyncssh.SSHClient):
         self.pin_matched = False
         self.secret_sent = False
         self.secret_refused = False
-        self.flow: LinkFlow  # set by connection_made
+        self.has_transport = False
+        # set by connection_made
+        self._conn: asyncssh.SSHClientConnection
+        self.flow: LinkFlow
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """TCP is up, nothing was sent."""
+        self.has_transport = True
+        self._conn = conn
         self.flow = propagate_flow_control(conn, self._config.link)
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
@@ -88,10 +93,13 @@ class PinnedClient(asyncssh.SSHClient):
                 " another server; make a new one on the integration server.",
             )
         cause = printable(str(error)) or type(error).__name__ if error is not None else "closed"
-        return Ending(
-            EndReason.HANDSHAKE,
-            f"The SSH login at {server} failed ({cause}): check that the port is the integration server's SSH port.",
-        )
+        if self.has_transport and "integration-server" in str(self._conn.get_extra_info("server_version", "")):
+            detail = f"The integration server at {server} broke off the login ({cause}): it is busy or stopping."
+        else:
+            detail = (
+                f"The SSH login at {server} failed ({cause}): check that this is the integration server's SSH port."
+            )
+        return Ending(EndReason.HANDSHAKE, detail)
 
 
 async def login(
@@ -143,13 +151,27 @@ async def login(
             canonicalize_hostname=False,
             proxy_command=None,
         )
-    except (asyncssh.Error, OSError) as error:
-        sock.close()
+    except Exception as error:  # noqa: BLE001 - asyncssh hands on whatever a server's bytes made it stumble over
+        _dispose(sock, client)
         raise LoginError(client.explain(server, error)) from None
     except asyncio.CancelledError:
-        sock.close()
+        _dispose(sock, client)
         raise
     return conn, client
+
+
+def _dispose(sock: socket.socket, client: PinnedClient) -> None:
+    """Let go of the socket of a login that failed.
+
+    Once there is a transport, uvloop closes the descriptor by its number and, when a reset came at once, never tells
+    this object: closing it then, or its end as garbage, would close whatever has been given that number meanwhile,
+    another tunnel or a store connection. asyncio's transports close this very object, which may be closed twice.
+    """
+    by_number = not isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop)
+    if client.has_transport and by_number:
+        sock.detach()
+    else:
+        sock.close()
 
 
 def _name_local_user() -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from agent.streams import ByteSession
 from agent.tunnel.backoff import Backoff
+from agent.tunnel.clock_watch import LOOK_EVERY_S, Clocks, ClockWatch
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial, dial
 from agent.tunnel.keeper import TunnelKeeper, TunnelStatus
@@ -43,11 +44,13 @@ class Supervisor:
         dial: Dial = dial,
         randomness: Callable[[], float] = random.random,
         on_change: Callable[[], None] | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         clock = asyncio.get_running_loop().time
         self._in_flight = in_flight
         self._changed = asyncio.Event()
         self._on_change = on_change
+        self._clocks = clocks or Clocks()
         self._keepers = tuple(
             TunnelKeeper(
                 index,
@@ -72,15 +75,25 @@ class Supervisor:
 
     async def run(self) -> None:
         """Keep the tunnels up until ``drain`` or cancellation; nothing remote ends it."""
-        async with asyncio.TaskGroup() as group:
-            for keeper in self._keepers:
-                group.create_task(keeper.run(), name=f"tunnel-{keeper.index}")
+        watching = asyncio.create_task(self._watch_clocks(), name="clock-watch")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for keeper in self._keepers:
+                    group.create_task(keeper.run(), name=f"tunnel-{keeper.index}")
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def wait_for(self, condition: Callable[[Supervisor], bool]) -> None:
         """Wait until ``condition`` holds; looked at after every change of a tunnel's state."""
         while not condition(self):
             self._changed.clear()
             await self._changed.wait()
+
+    def leave_soon(self, reason: str) -> None:
+        """Ask the server to choose these tunnels only where nobody else can serve; ``drain`` is to follow."""
+        for keeper in self._keepers:
+            keeper.leave_soon(reason)
 
     async def drain(self, timeout_s: float) -> bool:
         """Take nothing new, let what runs finish (``timeout_s`` at most), say bye, close; ``run`` then returns.
@@ -90,16 +103,18 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.stop()
         await asyncio.gather(*(keeper.drain("the agent is stopping") for keeper in self._keepers))
-        finished = await self._wait_idle(timeout_s)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        finished = await self._wait_idle(deadline)
         if not finished:
             log.warning("tunnel.drain_incomplete", in_flight=self._in_flight() if self._in_flight else None)
-        await asyncio.gather(*(keeper.leave("the agent is stopping") for keeper in self._keepers))
-        return finished
+        left_s = deadline - asyncio.get_running_loop().time()
+        leaving = [keeper.leave("the agent is stopping", left_s) for keeper in self._keepers]
+        return all(await asyncio.gather(*leaving)) and finished
 
-    def wake(self) -> None:
-        """Try at once wherever a keeper is waiting."""
+    def wake(self, *, even_slow: bool = True) -> None:
+        """Try at once wherever a keeper is waiting, and ask every tunnel that is up for a sign of life."""
         for keeper in self._keepers:
-            keeper.wake()
+            keeper.wake(even_slow=even_slow)
 
     def refresh(self) -> None:
         """Say hello again after a reload, so that the server knows the new stores; no exchange is disturbed.
@@ -113,16 +128,26 @@ class Supervisor:
         """One entry per tunnel."""
         return tuple(keeper.status() for keeper in self._keepers)
 
-    async def _wait_idle(self, timeout_s: float) -> bool:
+    async def _wait_idle(self, deadline: float) -> bool:
         """Until no exchange runs. The count belongs to the forwarder and has no event, so it is looked at."""
         in_flight = self._in_flight
         if in_flight is None:
             return True
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_s
         while in_flight() and loop.time() < deadline:  # noqa: ASYNC110 - see above
             await asyncio.sleep(DRAIN_POLL_S)
         return not in_flight()
+
+    async def _watch_clocks(self) -> None:
+        """A suspend, a stall or a jump of the clock may have killed every link without a word."""
+        watch = ClockWatch(self._clocks)
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            found = watch.look()
+            if found is not None:
+                disturbance, seconds = found
+                log.info("clock.disturbed", what=disturbance.value, seconds=round(seconds, 1))
+                self.wake()
 
     def _change(self) -> None:
         self._changed.set()

@@ -1,4 +1,4 @@
-"""The access token: one string that installs an agent. Pure: standard library and ``agent.errors`` only.
+"""The access token: one string that installs an agent. Standard library, ``agent.errors``, ``agent.private_file``.
 
 Layout: ``psa1_`` and base64url (no padding) of
 
@@ -15,20 +15,18 @@ import base64
 import binascii
 import hashlib
 import json
-import os
 import re
 import secrets
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from agent.errors import TokenError
+from agent.private_file import PrivateFile
 
 PREFIX: Final = "psa1_"
 SERVERS_MAX: Final = 8
 PINS_MAX: Final = 4
-TOKEN_FILE_MAX_BYTES: Final = 64 * 1024
 
 _FAMILY = re.compile(r"psa([0-9]{1,4})_")
 _LENGTH_BYTES: Final = 2
@@ -40,6 +38,13 @@ _PIN = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _IPV6 = re.compile(r"\[[0-9A-Fa-f:.]{2,45}\]")
+_FILE: Final = PrivateFile(
+    name="access token",
+    content="the token",
+    remedy="make a new token",
+    advice="; integration-server agents create NAME prints one",
+    error=TokenError,
+)
 _AGAIN: Final = "copy it again from the integration server (integration-server agents create makes a new one)"
 
 
@@ -127,37 +132,9 @@ def parse_token(text: str) -> AccessToken:
 def read_token_file(path: Path, *, is_credential: bool = False) -> AccessToken:
     """Read the token from a credential or a file that nobody else can read.
 
-    Raises ``TokenError`` for a missing, unreadable, empty, oversized or not regular file, for one whose mode lets
-    group or others in (``chmod 600``), and for whatever ``parse_token`` refuses. A systemd credential
-    (``is_credential``) may show group bits: they are the mask of the ACL by which systemd lets in the unit's user.
+    Raises ``TokenError`` for what ``PrivateFile.read`` (missing, open to others, ...) and ``parse_token`` refuse.
     """
-    try:
-        # O_NONBLOCK: a FIFO in this place must not hang the start
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise TokenError(
-            f"The access token file {path} does not exist: put the token there, mode 0600; "
-            "integration-server agents create NAME prints one."
-        ) from None
-    except OSError as error:
-        raise TokenError(
-            f"The access token file {path} cannot be read ({error.strerror}): make it readable for the agent's user."
-        ) from None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)  # fdopen would refuse a directory in its own words
-        raise TokenError(f"The access token file {path} is not a regular file: put the token into one, mode 0600.")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_mode & (0o007 if is_credential else 0o077):
-            raise TokenError(
-                f"The access token file {path} is open to others (mode {stat.S_IMODE(status.st_mode):04o}):"
-                f" run chmod 600 {path}, and make a new token if someone may have read it."
-            )
-        raw = file.read(TOKEN_FILE_MAX_BYTES + 1)
-    if not raw.strip():
-        raise TokenError(f"The access token file {path} is empty: put the token there, mode 0600.")
-    if len(raw) > TOKEN_FILE_MAX_BYTES:
-        raise TokenError(f"The access token file {path} is too large to be one: it holds the token and nothing else.")
+    raw = _FILE.read(path, is_credential=is_credential)
     try:
         return parse_token(raw.decode("utf-8", "replace"))
     except TokenError as error:

@@ -116,3 +116,13 @@ def test_config_check_shows_the_stores_without_a_token(place: Place) -> None:
     assert report["ok"] is False
     assert report["error"] == report["token_error"]
     assert [store["certain"] for store in report["stores"]] == [True, True]
+
+
+def test_more_stores_than_fit_end_with_78_at_check_and_at_start(place: Place) -> None:
+    place.write("".join(f'[[stores]]\nurl = "http://10.0.0.5/{index}/api/"\n' for index in range(513)))
+    for command in (("config", "check", "--no-probe"), ("run",)):
+        assert "open 513 stores, and one agent can serve 512 at most" in place.refused(78, *command)
+    long = ", ".join(f'"{"r" * 50}_{index}"' for index in range(250))
+    place.write("".join(f'[[stores]]\nurl = "http://10.0.0.5/{n}/api/"\nresources = [{long}]\n' for n in range(6)))
+    for command in (("config", "check", "--no-probe"), ("run",)):
+        assert "over the limit of 65536: list fewer resources" in place.refused(78, *command)

@@ -31,13 +31,15 @@ def table(port: int, more: str = "") -> str:
 
 
 class HeldStore:
-    """A script that answers when told to; ``asked`` is set when a request has come."""
+    """A script that answers its first request when told to; ``asked`` is set when it has come."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
 
     async def script(self, request: StoreRequest, connection: StoreConnection) -> bytes | None:
+        if self.asked.is_set():
+            return ok()
         self.asked.set()
         await self.answer.wait()
         return ok(b"<late/>")
@@ -107,10 +109,12 @@ async def test_sigterm_lets_the_running_exchange_finish(tmp_path: Path) -> None:
         session = await ask(tunnel, store.port)
         await held.asked.wait()
         process.signal(signal.SIGTERM)
-        await process.event("agent.draining")
-        while not all(each.draining for each in server.registry.tunnels("agent-1")):
+        while not all(each.leaving for each in server.registry.tunnels("agent-1")):
             await server.next_event()
-        assert server.registry.eligible("agent-1", Store("http", "127.0.0.1", store.port, "/")) == []
+        # Nobody else could serve: it goes on until what ran has ended.
+        assert len(server.registry.eligible("agent-1", Store("http", "127.0.0.1", store.port, "/"))) == 2
+        await answered(await ask(tunnel, store.port), b"<prestashop/>")
+        assert not any(each.draining for each in server.registry.tunnels("agent-1"))
         held.answer.set()
         assert (await answered(session, b"<late/>")).startswith(b"HTTP/1.1 200")
         assert (await process.event("agent.stopped"))["complete"] is True
@@ -124,7 +128,7 @@ async def test_a_second_signal_leaves_at_once(tmp_path: Path) -> None:
         await ask((await server.wait_tunnels(2))[0], store.port)
         await held.asked.wait()
         process.signal(signal.SIGINT)
-        await process.event("agent.draining")
+        await process.event("agent.leaving")
         process.signal(signal.SIGINT)
         async with asyncio.timeout(10):
             assert await process.ended() == 130
@@ -149,6 +153,12 @@ async def test_sighup_swaps_the_stores_and_disturbs_no_exchange(tmp_path: Path) 
         process.signal(signal.SIGHUP)
         assert (await process.event("settings.reloaded"))["stores"] == 1
         assert (await process.event("settings.need_restart"))["settings"] == "tunnels"
+        process.signal(signal.SIGHUP)
+        await process.event("settings.reloaded", 2)
+        await process.event("settings.need_restart", 2)  # it still runs with two
+        process.write(table(other.port, 'methods = "write"'))
+        process.signal(signal.SIGHUP)
+        await process.event("settings.reloaded", 3)
         while tunnel.rules[0].store.port != other.port:
             await server.next_event()
         assert "DELETE" in tunnel.rules[0].methods
@@ -158,6 +168,7 @@ async def test_sighup_swaps_the_stores_and_disturbs_no_exchange(tmp_path: Path) 
         closed = await ask(tunnel, store.port)
         assert b" 403 " in await closed.wait_bytes(13)
         assert len(server.changes(Change.READY)) == 2  # the tunnels were never renewed
+        assert sum(event["event"] == "settings.need_restart" for event in process.events) == 2
 
 
 async def test_the_instance_keeps_its_id_and_the_server_sees_a_returning_one(tmp_path: Path) -> None:

@@ -150,13 +150,14 @@ async def test_draining_ends_idle_connections_and_lets_exchanges_finish(store: S
     async with cluster.client() as idle, cluster.client() as busy:
         await busy.send(request())
         await store.wait_for_requests(1)
-        closing = asyncio.ensure_future(cluster.gateway.close(drain_s=10))
-        assert await idle.rest() == b""
+        draining = asyncio.ensure_future(cluster.gateway.drain(10))
+        await asyncio.sleep(0)  # into its waiting
         go.set()
         answer = await busy.answer()
         assert (answer.status, answer.field("Connection")) == (200, "close")
         assert await busy.rest() == b""
-        await closing
+        assert await idle.rest() == b""
+        assert await draining
 
 
 async def test_what_does_not_finish_in_time_is_ended(store: ScriptedStore, cluster: Cluster) -> None:
@@ -171,7 +172,8 @@ async def test_what_does_not_finish_in_time_is_ended(store: ScriptedStore, clust
     async with cluster.client() as busy:
         await busy.send(request())
         await store.wait_for_requests(1)
-        await cluster.gateway.close(drain_s=UNIT_S)
+        assert not await cluster.gateway.drain(UNIT_S)
+        await cluster.gateway.close()
         await asyncio.wait_for(gone.wait(), 5)
         with pytest.raises(ConnectionError):
             await busy.answer()

@@ -65,7 +65,8 @@ async def test_a_server_that_ends_before_the_end(
         await asyncio.get_running_loop().sock_recv(client, 1)
         if script is whole:
             await until(lambda: bool(cluster.records))
-        await cluster.gateway.close(drain_s)
+        await cluster.gateway.drain(drain_s)
+        await cluster.gateway.close()
         with pytest.raises(ConnectionResetError):
             await read_all(client)
 

@@ -10,12 +10,10 @@ import pytest
 
 from agent.server.tunnel import Tunnel
 from agent.streams import ByteChannel
-from agent.tunnel.channel import ChannelSession
-from agent.tunnel.flow import LinkFlow, LinkLimits
 from agent.tunnel.token import AccessToken
 from tests.kit.link_relay import LinkRelay
 from tests.kit.raw_agent import Sink, raw_connection, raw_control, raw_hello
-from tests.kit.ssh_servers import AGENT_ID, LOOPBACK, CollectingSession, EchoSession, TunnelServer, tunnel_server
+from tests.kit.ssh_servers import AGENT_ID, LOOPBACK, CollectingSession, TunnelServer, tunnel_server
 from tests.kit.tunnel_agent import FAST, agent
 from tests.kit.until import until
 
@@ -70,13 +68,6 @@ class Source:
         self.paused = False
         self.stalled.clear()
         asyncio.get_running_loop().call_soon(self._write)
-
-
-class Unread:
-    """As much of an SSH channel as a session looks at before anything comes."""
-
-    def _flush_recv_buf(self, exc: Exception | None = None) -> None:
-        pass
 
 
 @pytest.fixture
@@ -186,109 +177,3 @@ async def test_the_socket_options_are_set_on_both_ends(server: TunnelServer) -> 
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
             assert sock.getsockopt(socket.IPPROTO_TCP, 25) == 65536  # TCP_NOTSENT_LOWAT
-
-
-# -- the two pauses of one channel, without SSH --------------------------------------------------------------------
-
-
-class FakeConn:
-    """A connection as far as LinkFlow looks at one."""
-
-    def __init__(self) -> None:
-        self.aborted = False
-        self.size = 0
-
-    def get_extra_info(self, name: str) -> object:
-        return self
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return self.size
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-class Paused(EchoSession):
-    """Notes what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[str] = []
-
-    def pause_writing(self) -> None:
-        self.calls.append("pause")
-
-    def resume_writing(self) -> None:
-        self.calls.append("resume")
-
-
-async def test_a_session_hears_of_the_sum_of_both_pauses() -> None:
-    flow = LinkFlow(FakeConn(), LinkLimits())  # type: ignore[arg-type]  # a double of the connection
-    session = Paused()
-    channel = ChannelSession(session, flow)
-    channel.connection_made(Unread())  # type: ignore[arg-type]  # a double of the channel
-    channel.pause_writing()
-    flow.pause_writing()
-    channel.resume_writing()
-    assert session.calls == ["pause"]
-    flow.resume_writing()
-    assert session.calls == ["pause", "resume"]
-    flow.pause_writing()
-    channel.pause_writing()
-    flow.resume_writing()
-    assert session.calls == ["pause", "resume", "pause"]
-    channel.resume_writing()
-    assert session.calls == ["pause", "resume", "pause", "resume"]
-
-
-async def test_a_channel_opened_on_a_full_link_begins_paused() -> None:
-    flow = LinkFlow(FakeConn(), LinkLimits())  # type: ignore[arg-type]  # a double of the connection
-    flow.pause_writing()
-    session = Paused()
-    ChannelSession(session, flow).connection_made(Unread())  # type: ignore[arg-type]  # a double of the channel
-    assert session.calls == ["pause"]
-    flow.resume_writing()
-    assert session.calls == ["pause", "resume"]
-
-
-async def test_the_order_of_resuming_is_drawn_anew_and_ends_when_the_link_is_full() -> None:
-    """Each resumed source fills the link again: only an order that changes gives all of them a turn."""
-    orders = iter([[2, 0, 1], [1, 0, 2], [0, 1, 2]])
-
-    def shuffle(waiting: list[object]) -> None:
-        assert set(waiting) == set(channels)
-        waiting[:] = [channels[number] for number in next(orders)]
-
-    flow = LinkFlow(FakeConn(), LinkLimits(), shuffle)  # type: ignore[arg-type]  # a double of the connection
-    turns: list[int] = []
-
-    class Greedy(Paused):
-        def __init__(self, number: int) -> None:
-            super().__init__()
-            self.number = number
-
-        def resume_writing(self) -> None:
-            turns.append(self.number)
-            flow.pause_writing()
-
-    channels = [ChannelSession(Greedy(number), flow) for number in range(3)]
-    for channel in channels:
-        channel.connection_made(Unread())  # type: ignore[arg-type]  # a double of the channel
-    flow.pause_writing()
-    for _ in range(3):
-        flow.resume_writing()
-    assert turns == [2, 1, 0]
-
-
-async def test_a_backlog_that_no_pause_stops_ends_the_connection() -> None:
-    conn = FakeConn()
-    flow = LinkFlow(conn, LinkLimits(backlog_max_bytes=1000))  # type: ignore[arg-type]  # a double of the connection
-    flow.pause_writing()
-    assert [conn.aborted] == [False]
-    conn.size = 1001
-    flow.pause_writing()
-    assert [conn.aborted] == [True]
-    flow.resume_writing()

@@ -73,7 +73,7 @@ async def test_a_connection_that_does_not_log_in_is_closed() -> None:
 
 
 async def test_places_for_the_unauthenticated_are_bounded_and_given_back() -> None:
-    config = SshConfig(login_timeout_s=30, door=DoorLimits(total_max=5, per_source_max=5))
+    config = SshConfig(login_timeout_s=30, door=DoorLimits(total_max=5, per_source_max=5, waiting_max=0))
     async with tunnel_server(config) as server:
         secret = server.agents.add()
         waiting = [await asyncio.open_connection(LOOPBACK, server.port) for _ in range(5)]

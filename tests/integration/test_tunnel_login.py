@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from dataclasses import replace
 
 import asyncssh
@@ -131,3 +132,24 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
     listener.close()
     assert status.last_ending is not None
     assert status.last_ending.reason is EndReason.HANDSHAKE
+
+
+async def test_a_server_whose_packets_make_asyncssh_stumble_is_one_that_failed() -> None:
+    """Not a defect of ours with a traceback for each attempt: asyncssh raises a ValueError for an empty packet."""
+    empty_packet = struct.pack(">IB", 12, 11) + bytes(11)
+
+    async def stumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-any\r\n" + empty_packet)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(stumble, LOOPBACK, 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        token = AccessToken((f"{LOOPBACK}:{port}",), ("SHA256:" + "A" * 43,), "agent-1", "s" * 43)
+        with capture_logs() as events:
+            async with agent(token) as supervisor:
+                await supervisor.wait_for(lambda sup: sup.status()[0].attempts >= 3)
+                (status,) = supervisor.status()
+    assert status.last_ending is not None
+    assert status.last_ending.reason is EndReason.HANDSHAKE
+    assert not [event for event in events if event["event"] == "tunnel.failed"]

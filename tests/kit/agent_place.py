@@ -48,7 +48,8 @@ class Place:
     def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the command: nothing of the one that runs the tests but how to find programs."""
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
-        return {**inherited, "HOME": str(self.root), **(extra or {})}
+        own = {"HOME": str(self.root), "PRESTASHOP_AGENT_RUNTIME_DIR": str(self.root / "run")}
+        return {**inherited, **own, **(extra or {})}
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run the command to its end."""

@@ -15,12 +15,18 @@ from typing import Any, Self
 
 @dataclass
 class AgentProcess:
-    """``prestashop-agent run`` with JSON logs in ``directory``; killed at the end if it still runs."""
+    """``prestashop-agent run`` with JSON logs in ``directory``; killed at the end if it still runs.
+
+    ``prefix`` stands before the command and becomes it (``ip netns exec``);
+    ``environ`` is added to an environment that has nothing of the tests' own.
+    """
 
     directory: Path
     toml: str
     token: str
     arguments: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
     events: list[dict[str, Any]] = field(default_factory=list)
     other_lines: list[str] = field(default_factory=list)
 
@@ -32,7 +38,8 @@ class AgentProcess:
     def write(self, toml: str) -> None:
         """Write the settings file, with the paths that keep this agent inside its directory."""
         self.config.write_text(
-            f'token_file = "{self.directory / "token"}"\nstate_dir = "{self.directory / "state"}"\n' + toml
+            f'token_file = "{self.directory / "token"}"\nstate_dir = "{self.directory / "state"}"\n'
+            f'runtime_dir = "{self.directory / "run"}"\n' + toml
         )
 
     async def __aenter__(self) -> Self:
@@ -43,10 +50,11 @@ class AgentProcess:
         self.write(self.toml)
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
         self._process = await asyncio.create_subprocess_exec(
+            *self.prefix,
             sys.executable,
             *("-m", "agent.cli.main", "run", "--log-format", "json", "--config", str(self.config)),
             *self.arguments,
-            env={**inherited, "HOME": str(self.directory)},
+            env={**inherited, "HOME": str(self.directory), **self.environ},
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 from dataclasses import dataclass
 from types import TracebackType
@@ -44,17 +45,21 @@ class RawAnswer:
 
 
 class RawClient:
-    """One TCP connection to a server under test."""
+    """One TCP connection to a server under test, over ``sock`` where that is connected already."""
 
-    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, port: int, *, tls: ssl.SSLContext | None = None, sock: socket.socket | None = None) -> None:
         self._port = port
         self._tls = tls
+        self._sock = sock
         self._ahead = b""
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
 
     async def __aenter__(self) -> Self:
-        self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
+        if self._sock is None:
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
+        else:
+            self.reader, self.writer = await asyncio.open_connection(sock=self._sock)
         return self
 
     async def __aexit__(

@@ -41,8 +41,7 @@ class StoreConnection:
 
     def reset(self) -> None:
         """Close by RST."""
-        sock = self.writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        linger_off(self.writer)
         self.writer.transport.abort()
 
     async def until_gone(self) -> bytes:
@@ -52,6 +51,12 @@ class StoreConnection:
             while data := await self.reader.read(65536):
                 rest += data
         return bytes(rest)
+
+
+def linger_off(writer: asyncio.StreamWriter) -> None:
+    """From now on closing this connection is a RST."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 Script = Callable[[StoreRequest, StoreConnection], Awaitable[bytes | None]]

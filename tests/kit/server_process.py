@@ -6,7 +6,9 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ from typing import Any, Literal, Self
 
 from agent.server.cli.admin import AdminApi
 from agent.server.settings import ServerSettings
+from tests.kit.socket_activation import handed_over
 
 SERVER = (sys.executable, "-m", "agent.server.cli.main")
 LOOPBACK_LISTENERS = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--log-format", "json")
@@ -61,11 +64,17 @@ async def run_server_command(
 
 @dataclass
 class ServerProcess:
-    """``integration-server serve`` on free loopback ports; ended by SIGTERM, killed when that takes too long."""
+    """``integration-server serve`` on free loopback ports; ended by SIGTERM, killed when that takes too long.
+
+    ``sockets`` (by name: ssh, gateway) are handed over and listened on instead. ``prefix`` stands before the command
+    and becomes it (``ip netns exec``).
+    """
 
     data_dir: Path
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
     ready: dict[str, Any] = field(default_factory=dict)
     out: str = ""
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -73,11 +82,16 @@ class ServerProcess:
 
     async def __aenter__(self) -> Self:
         ready_file = self.data_dir.parent / f"{self.data_dir.name}.ready.json"
-        self._process = await asyncio.create_subprocess_exec(
+        command = [
+            *self.prefix,
             *SERVER,
             *("serve", "--data-dir", str(self.data_dir), "--ready-file", str(ready_file)),
             *LOOPBACK_LISTENERS,
             *self.arguments,
+        ]
+        self._process = await asyncio.create_subprocess_exec(
+            *(handed_over(self.sockets, command) if self.sockets else command),
+            pass_fds=tuple(sock.fileno() for sock in self.sockets.values()),
             env=clean_environment(self.data_dir.parent, **self.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -134,12 +148,16 @@ class ServerProcess:
             return await asyncio.to_thread(ask.post, *path, body=body)
         return await asyncio.to_thread(ask.get if method == "get" else ask.delete, *path)
 
-    async def stop(self, number: int = signal.SIGTERM) -> int:
+    def tell(self, number: int) -> None:
+        """Send a signal and wait for nothing."""
+        self._process.send_signal(number)
+
+    async def stop(self, number: int = signal.SIGTERM, limit_s: float = 20) -> int:
         """Send a signal, wait for the end, and give the exit code; again: only the exit code."""
         if self._process.returncode is None:
             self._process.send_signal(number)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(limit_s):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

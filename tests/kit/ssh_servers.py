@@ -49,6 +49,7 @@ class TunnelServer:
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.config = config or SshConfig()
         self.agents = AgentTable()
+        self.host = LOOPBACK
         self.port = 0
         self.events: list[RegistryEvent] = []
         self._changed = asyncio.Event()
@@ -61,7 +62,7 @@ class TunnelServer:
         self.registry = Registry(self._pool_factory)  # type: ignore[arg-type]  # a double of the pool
         self.registry.subscribe(self._record)
         self.endpoint = SshEndpoint(self.host_key, self.agents.authenticate, self.registry, self.config)
-        await self.endpoint.start(LOOPBACK, self.port)
+        await self.endpoint.start(self.host, self.port)
         self.port = self.endpoint.port
 
     def kill(self) -> None:
@@ -82,7 +83,7 @@ class TunnelServer:
 
     def token(self, secret: str, agent_id: str = AGENT_ID) -> AccessToken:
         """An access token for this server."""
-        return AccessToken((f"{LOOPBACK}:{self.port}",), (self.host_key.get_fingerprint("sha256"),), agent_id, secret)
+        return AccessToken((f"{self.host}:{self.port}",), (self.host_key.get_fingerprint("sha256"),), agent_id, secret)
 
     async def wait_tunnels(self, count: int, agent_id: str = AGENT_ID) -> tuple[Tunnel, ...]:
         """Until the agent has exactly ``count`` tunnels."""

@@ -11,6 +11,7 @@ from agent.policy import Rule
 from agent.store_url import Store
 from agent.streams import ByteSession
 from agent.tunnel.backoff import BackoffLimits
+from agent.tunnel.clock_watch import Clocks
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.messages import Grant, Hello
 from agent.tunnel.state import State
@@ -41,9 +42,10 @@ async def agent(
     greeting: Callable[[int], Hello] | None = None,
     sessions: Callable[[bytes], ByteSession] = lambda nonce: EchoSession(),
     in_flight: Callable[[], int] | None = None,
+    clocks: Clocks | None = None,
 ) -> AsyncIterator[Supervisor]:
     """A supervisor that runs until the block ends."""
-    supervisor = Supervisor(config, token, greeting or hello(), sessions, in_flight=in_flight)
+    supervisor = Supervisor(config, token, greeting or hello(), sessions, in_flight=in_flight, clocks=clocks)
     running = asyncio.create_task(supervisor.run())
     try:
         yield supervisor

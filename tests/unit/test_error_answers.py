@@ -35,16 +35,18 @@ def test_an_error_answer_parses_and_carries_code_and_name(error: type[ExchangeEr
     assert fields["content-security-policy"] == "sandbox"
     assert fields.get("retry-after") == (None if error.retry_after_s is None else str(error.retry_after_s))
     assert ("www-authenticate" in fields) == (error.status == 401)
+    message = made.message_about("rid-12345")
+    assert "outcome: unknown; the store may have carried out request rid-12345, " in message
     if as_json:
         assert fields["content-type"] == "application/json"
-        assert json.loads(reading.body) == {"errors": [{"code": error.code, "message": made.message}]}
+        assert json.loads(reading.body) == {"errors": [{"code": error.code, "message": message}]}
     else:
         assert fields["content-type"] == "text/xml;charset=utf-8"
         root = ET.fromstring(reading.body)
         assert root.tag == "prestashop"
         assert root.findtext("errors/error/code") == str(error.code)
-        assert root.findtext("errors/error/message") == made.message
-    assert made.message.startswith(error.name)
+        assert root.findtext("errors/error/message") == message
+    assert message.startswith(error.name)
 
 
 def test_an_error_answer_to_head_has_the_length_and_no_body() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from agent.errors import SettingsError
-from agent.opening import Opening, read_openings
+from agent.opening import Opening, _longest_grant, read_openings
 from agent.settings import StoreSettings, TimeoutSettings
 from agent.store_url import Store
+from agent.tunnel.messages import LINE_MAX_BYTES, STORES_MAX, Grant, Hello, hello_size_bytes
 
 TIMEOUTS = TimeoutSettings(store_connect_s=1, store_tls_s=2)
 
@@ -101,3 +102,45 @@ def test_one_store_in_two_tables_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"stores\[0\] and stores\[1\] both open https://shop.example.com/"):
         read_openings(stores)
     assert len(read_openings([stores[0], StoreSettings(url="http://shop.example.com/api/")])) == 2
+
+
+def many(count: int, **settings: Any) -> list[StoreSettings]:
+    return [
+        StoreSettings.model_validate({"url": f"https://shop-{index}.example.com/api/", **settings})
+        for index in range(count)
+    ]
+
+
+def test_more_stores_than_one_message_can_name_are_refused() -> None:
+    assert len(read_openings(many(STORES_MAX))) == STORES_MAX
+    with pytest.raises(SettingsError, match="open 513 stores, and one agent can serve 512 at most"):
+        read_openings(many(STORES_MAX + 1))
+
+
+def test_a_hello_that_is_too_long_is_refused_before_it_is_sent() -> None:
+    resources = [f"{'r' * 50}_{index}" for index in range(250)]
+    few, more = many(4, resources=resources), many(6, resources=resources)
+    with pytest.raises(SettingsError, match=r"The 6 stores .* message of \d+ bytes .* over the limit of 65536"):
+        read_openings(more)
+    openings = read_openings(few)
+    # What is accepted fits, whatever the agent then says of itself.
+    grants = [Grant.from_rule(opening.rule()) for opening in openings]
+    hello = Hello(version="9" * 64, instance_id="i" * 64, tunnel_index=7, host="h" * 255, nonce="0" * 64, stores=grants)
+    assert len(hello.encode()) == hello_size_bytes(grants) <= LINE_MAX_BYTES
+
+
+def test_the_longest_reading_of_an_address_counts() -> None:
+    unclear = f"https://shop.example.com/{'a' * 600}/"
+    (found,) = read_openings([StoreSettings.model_validate({"url": unclear})])
+    lengths = [len(str(store)) for store in found.candidates]
+    assert max(lengths) > min(lengths)
+    assert len(_longest_grant(0, found).base_path) > 600
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"url": f"https://shop.example.com/{'a' * 1100}/api/"}, {"resources": [f"r{index}" for index in range(257)]}],
+)
+def test_what_a_grant_cannot_hold_is_a_settings_error(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"stores\[0\] in the settings opens .* too long to tell the server"):
+        read_openings(many(1, **settings))

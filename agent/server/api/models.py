@@ -24,6 +24,8 @@ def _upper(value: object) -> object:
 Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX_CHARS)]
 Method = Annotated[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], BeforeValidator(_upper)]
 Resource = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,64}$")]
+Description = Annotated[str, Field(max_length=1000)]
+Instances = Annotated[int, Field(ge=1, le=INSTANCES_MAX)]
 StoreUrl = Annotated[str, Field(min_length=1, max_length=4096, repr=False)]
 
 
@@ -35,11 +37,22 @@ class AgentAsked(_Asked):
     """A new agent."""
 
     name: Name
-    description: Annotated[str, Field(max_length=1000)] = ""
-    max_instances: Annotated[int, Field(ge=1, le=INSTANCES_MAX)] = 1
+    description: Description = ""
+    max_instances: Instances = 1
     plain_store_url: Annotated[str, Field(max_length=4096)] | None = None
     public_ssh_address: Annotated[str, Field(max_length=1000)] | None = None
     public_gateway_url: PublicUrl | None = None
+
+
+class AgentEdited(_Asked):
+    """What changes of an agent: what is left out stays as it is."""
+
+    description: Description = ""
+    max_instances: Instances = 1
+
+    def changes(self) -> dict[str, Any]:
+        """What was given; no default of a field is in it."""
+        return self.model_dump(exclude_unset=True)
 
 
 class _ConnectionOptions(_Asked):

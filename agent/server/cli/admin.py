@@ -8,18 +8,20 @@ import http.client
 import json
 import os
 import re
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError, StartError
-from agent.server.addresses import SOCKET_PATH_MAX_BYTES, split_address
+from agent.server.addresses import split_address
 from agent.server.data_directory import DirectoryBusyError, hold_data_directory
 from agent.server.settings import ServerSettings
+from agent.unix_socket import connect_private
 
+STATUS_TIMEOUT_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 120.0  # a connection test waits for a slow store
 BUSY_PATIENCE_S: Final = 5.0  # a server that is just starting or leaving, or another command
 _BUSY_PAUSE_S: Final = 0.1
@@ -57,6 +59,47 @@ class AdminApi:
         """DELETE, as ``get``."""
         return self._call("DELETE", path, None)
 
+    def running_status(self) -> dict[str, Any]:
+        """What the running server says of itself; unlike the others this never opens the database instead.
+
+        Raises NotRunningError, UnknownStateError.
+        """
+        path = self._settings.admin_socket_path
+        connection = _UnixConnection(path, STATUS_TIMEOUT_S)
+        try:
+            connection.request("GET", "/v1/status", headers={"Actor-Name": _actor_name(), "Host": "localhost"})
+            response = connection.getresponse()
+            status, answer = response.status, response.read()
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            raise NotRunningError(
+                f"No integration-server is running here (nobody answers at {path}): look at systemctl status "
+                "integration-server, or start one with integration-server serve."
+            ) from None
+        except PermissionError:
+            raise UnknownStateError(
+                f"The admin socket {path} may not be opened by this user: run this command as root (sudo) or as the "
+                "user that runs integration-server."
+            ) from None
+        except (TimeoutError, BlockingIOError):  # a full queue is a BlockingIOError
+            raise UnknownStateError(
+                f"An integration-server holds {path} and does not answer within {STATUS_TIMEOUT_S:g} s: look at its "
+                "log (journalctl -u integration-server), or restart it."
+            ) from None
+        except (OSError, http.client.HTTPException):
+            status, answer = 0, b""
+        finally:
+            connection.close()
+        try:
+            found = json.loads(answer)
+        except ValueError:
+            found = None
+        if status != 200 or not isinstance(found, dict):
+            raise UnknownStateError(
+                f"The integration-server at {path} gave no usable answer (it may be ending just now): try again, or "
+                "look at its log."
+            )
+        return found
+
     def _call(self, method: str, path: tuple[str, ...], body: Mapping[str, object] | None) -> Any:  # noqa: ANN401 - JSON
         target = "/v1/" + "/".join(quote(part, safe="") for part in path)
         content = json.dumps(body).encode() if body is not None else b""
@@ -80,7 +123,7 @@ class AdminApi:
     def _answer(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
         patience_until = time.monotonic() + BUSY_PATIENCE_S
         while True:
-            connection = _UnixConnection(self._settings.admin_socket_path)
+            connection = _UnixConnection(self._settings.admin_socket_path, CALL_TIMEOUT_S)
             try:
                 connection.connect()
             except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
@@ -135,21 +178,13 @@ class AdminApi:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=CALL_TIMEOUT_S)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
+        self._timeout_s = timeout_s
 
     def connect(self) -> None:
-        if len(os.fsencode(self._path)) > SOCKET_PATH_MAX_BYTES:
-            raise FileNotFoundError  # no server can listen there
-        connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connected.settimeout(self.timeout)
-        try:
-            connected.connect(str(self._path))
-        except BaseException:  # nobody else knows this socket yet
-            connected.close()
-            raise
-        self.sock = connected
+        self.sock = connect_private(self._path, self._timeout_s)
 
 
 def _become_owner(data_dir: Path) -> None:

@@ -1,8 +1,9 @@
-"""``integration-server agents``: create, list, revoke."""
+"""``integration-server agents``: create, list, update, revoke."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from agent.server.cli.output import moment, print_json, print_list, print_outcom
 
 @click.group()
 def agents() -> None:
-    """Create, list and revoke agents: the daemons on the stores' networks."""
+    """Create, list, update and revoke agents: the daemons on the stores' networks."""
 
 
 @agents.command(
@@ -120,18 +121,44 @@ def _has_port(origin: str) -> bool:
 @on_admin_api
 def list_(api: AdminApi, as_json: bool) -> None:
     """List the agents, with state and last heartbeat."""
+    found = api.get("agents")
+    replicas: dict[str, Callable[[dict[str, Any]], object]] = {"MAX INSTANCES": lambda agent: agent["max_instances"]}
     print_list(
-        api.get("agents"),
+        found,
         {
             "NAME": lambda agent: agent["name"],
             "STATE": lambda agent: agent["state"].replace("_", " "),
             "TUNNELS": lambda agent: agent["tunnels"],
+            **(replicas if any(agent["max_instances"] != 1 for agent in found) else {}),
             "LAST HEARTBEAT": lambda agent: moment(agent["last_heartbeat_at"]),
             "VERSION": lambda agent: agent["version"],
             "HOST": lambda agent: agent["host"],
             "ID": lambda agent: agent["id"],
         },
         "No agent is registered: integration-server agents create NAME makes one.",
+        as_json=as_json,
+    )
+
+
+@agents.command(
+    epilog="""\b
+Examples:
+  integration-server agents update warehouse --max-instances 2
+  integration-server agents update warehouse --description "rack 4, ask Anne"
+
+The next login counts with the new number. Instances that are connected stay, also when they are more; stop one there.
+"""
+)
+@click.argument("agent", metavar="NAME|ID")
+@click.option("--max-instances", type=int, help="Processes that may serve at once.")
+@click.option("--description", help="Where it runs, whom to ask; empty to drop it.")
+@on_admin_api
+def update(api: AdminApi, agent: str, max_instances: int | None, description: str | None, as_json: bool) -> None:
+    """Change an agent; its access token and its tunnels stay."""
+    given = {"max_instances": max_instances, "description": description}
+    print_outcome(
+        api.patch("agents", agent, body={name: value for name, value in given.items() if value is not None}),
+        "Agent {name} ({id}) is updated; max instances: {max_instances}.",
         as_json=as_json,
     )
 

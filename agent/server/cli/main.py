@@ -18,6 +18,7 @@ PROGRAM = "integration-server"
 
 _COMMANDS = {
     "serve": LazyCommand("agent.server.cli.serve", "serve", "Run the server."),
+    "status": LazyCommand("agent.server.cli.status", "status", "Show how the running server is doing."),
     "agents": LazyCommand("agent.server.cli.agents", "agents", "Create, list and revoke agents."),
     "connections": LazyCommand(
         "agent.server.cli.connections", "connections", "Create, list, test, update, switch and delete connections."

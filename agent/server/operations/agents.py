@@ -1,11 +1,16 @@
-"""Creating, listing and revoking agents."""
+"""Creating, listing, changing and revoking agents."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
+import structlog
 from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.errors import TokenError
@@ -13,13 +18,17 @@ from agent.server.db.tables import AGENT_SECRETS, AGENTS
 from agent.server.operations.control_plane import Change, ControlPlane
 from agent.server.operations.failures import AddressMissingError, ConflictError, InvalidError, NotFoundError
 from agent.server.operations.names import clean_name
+from agent.server.operations.presence import said_through
 from agent.server.operations.records import Agent, store_of
+from agent.server.operations.status import OfflineAgent
 from agent.server.operations.store_choice import choose_store
 from agent.server.tokens import digest
 from agent.store_url import Store
 from agent.tunnel.token import AccessToken, new_secret, split_server
 
 INSTANCES_MAX = 100
+
+_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,7 @@ async def create_agent(
     InvalidError for values that cannot be.
     """
     name = clean_name(name)
-    if not 1 <= max_instances <= INSTANCES_MAX:
-        raise InvalidError(f"max_instances must be 1 to {INSTANCES_MAX}.", field="max_instances")
+    _check_instances(max_instances)
     servers = await _servers(plane, public_ssh_address)
     plain_store = _plain_store(plain_store_url) if plain_store_url is not None else None
     secret = new_secret()
@@ -111,6 +119,67 @@ async def get_agent(plane: ControlPlane, reference: str) -> Agent:
         return _agent(plane, await find_agent(connection, reference))
 
 
+async def offline_agents(plane: ControlPlane) -> tuple[OfflineAgent, ...] | None:
+    """Agents that are registered and have no tunnel now, by name; None when the database does not answer.
+
+    The database is asked only when there are some.
+    """
+    if all(_is_online(plane, agent_id) for agent_id in plane.live.agent_ids):
+        return ()
+    columns = (AGENTS.c.id, AGENTS.c.name, AGENTS.c.last_heartbeat_at, AGENTS.c.host)
+    query = select(*columns).where(AGENTS.c.revoked_at.is_(None)).order_by(AGENTS.c.name)
+    try:
+        async with plane.read() as connection:
+            rows = (await connection.execute(query)).all()
+    except SQLAlchemyError as error:  # how the tunnels do is worth knowing all the more then
+        _LOG.warning("status.offline_agents_unknown", error=type(error).__name__)
+        return None
+    # Looked at again: some may have come and gone while the database was asked.
+    return tuple(
+        OfflineAgent(row.name, _iso(row.last_heartbeat_at), row.host) for row in rows if not _is_online(plane, row.id)
+    )
+
+
+def _is_online(plane: ControlPlane, agent_id: str) -> bool:
+    return plane.registry is not None and bool(plane.registry.tunnels(agent_id))
+
+
+def _iso(at: float | None) -> str | None:
+    return datetime.fromtimestamp(at, UTC).isoformat() if at is not None else None
+
+
+async def update_agent(plane: ControlPlane, actor: str, reference: str, changes: Mapping[str, Any]) -> Agent:
+    """Change ``max_instances`` or ``description``, or both; what is not in ``changes`` stays.
+
+    The next login counts with the new number; instances that are connected stay, also when they are more.
+    Raises InvalidError for nothing to change and for a number that cannot be, NotFoundError, and ConflictError for a
+    revoked agent.
+    """
+    values = {name: changes[name] for name in ("description", "max_instances") if name in changes}
+    if not values:
+        raise InvalidError("Nothing to change was given: give --max-instances N, --description TEXT, or both.")
+    if "max_instances" in values:
+        _check_instances(values["max_instances"])
+    if "description" in values:
+        values["description"] = values["description"].strip()
+    async with plane.change(actor) as change:
+        row = await find_agent(change.connection, reference)
+        if row["revoked_at"] is not None:
+            raise ConflictError(
+                f'The agent "{row["name"]}" is revoked and cannot be changed: register a new one with '
+                "integration-server agents create."
+            )
+        await change.connection.execute(update(AGENTS).where(AGENTS.c.id == row["id"]).values(**values))
+        await change.audit(
+            "agent.updated",
+            row["name"],
+            agent_id=row["id"],
+            changed=sorted(name for name, value in values.items() if row[name] != value),
+            max_instances=values.get("max_instances", row["max_instances"]),
+        )
+    return await get_agent(plane, row["id"])
+
+
 async def revoke_agent(plane: ControlPlane, actor: str, reference: str) -> Agent:
     """Make the agent's secrets worthless and cut its tunnels; revoking again changes nothing.
 
@@ -148,6 +217,11 @@ async def find_agent(connection: AsyncConnection, reference: str) -> RowMapping:
             f'No agent has the id or name "{reference}": integration-server agents list shows those there are.'
         )
     return row
+
+
+def _check_instances(number: int) -> None:
+    if not 1 <= number <= INSTANCES_MAX:
+        raise InvalidError(f"max_instances must be 1 to {INSTANCES_MAX}.", field="max_instances")
 
 
 async def _live_by_name(connection: AsyncConnection, name: str) -> str | None:
@@ -189,6 +263,8 @@ def _plain_store(url: str) -> Store:
 def _agent(plane: ControlPlane, row: RowMapping) -> Agent:
     tunnels = plane.registry.tunnels(row["id"]) if plane.registry is not None else ()
     heartbeat_at = max((tunnel.last_heartbeat_at for tunnel in tunnels), default=row["last_heartbeat_at"])
+    # The record follows a moment after the tunnel: one that is there speaks for itself.
+    said = said_through(tunnels[-1]) if tunnels else row
     return Agent(
         id=row["id"],
         name=row["name"],
@@ -198,8 +274,8 @@ def _agent(plane: ControlPlane, row: RowMapping) -> Agent:
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
         last_heartbeat_at=heartbeat_at,
-        version=row["version"],
-        host=row["host"],
-        grants=row["grants"],
+        version=said["version"],
+        host=said["host"],
+        grants=said["grants"],
         tunnels=len(tunnels),
     )

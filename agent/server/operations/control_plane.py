@@ -15,6 +15,7 @@ from agent.doctor.answer import ProbeAnswer
 from agent.server.db.tables import AUDIT, SERVER_SETTINGS
 from agent.server.operations.live_tables import LiveTables
 from agent.server.operations.records import AuditEntry
+from agent.server.operations.status import ServerReport
 from agent.server.registry import Registry
 from agent.server.routes import Route
 from agent.server.vault import Vault
@@ -52,8 +53,9 @@ class Change:
 class ControlPlane:
     """The database and what is derived from it.
 
-    ``registry`` and ``exchange`` are None when no server runs in this process: then nothing is online and nothing
-    can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by ``probing``.
+    ``registry``, ``exchange`` and ``report`` are None when no server runs in this process: then nothing is online and
+    nothing can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by
+    ``probing``.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ControlPlane:
         *,
         registry: Registry | None = None,
         exchange: InternalExchange | None = None,
+        report: Callable[[], ServerReport] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
@@ -73,6 +76,7 @@ class ControlPlane:
         self.facts = facts
         self.registry = registry
         self.exchange = exchange
+        self.report = report
         self.clock = clock
         self.probing = asyncio.Lock()
         self._one_at_a_time = asyncio.Lock()

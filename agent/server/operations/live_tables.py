@@ -47,6 +47,16 @@ class LiveTables:
         ]
         return record if any(matches) else None
 
+    @property
+    def agent_count(self) -> int:
+        """Agents that are registered and not revoked."""
+        return len(self._agents)
+
+    @property
+    def agent_ids(self) -> frozenset[str]:
+        """Those agents."""
+        return frozenset(self._agents)
+
     def route(self, connection_id: str) -> Route | None:
         """The route of a connection, with its API key; for internal exchanges only."""
         return self.routing.route(connection_id)

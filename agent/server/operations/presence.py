@@ -6,18 +6,28 @@ import asyncio
 from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.server.db.tables import AGENTS
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.registry import Change, RegistryEvent
+from agent.server.tunnel import Tunnel
 from agent.tunnel.messages import Grant
 from agent.tunnel.text import printable
 
 GRANTS_KEPT_MAX = 50
 
 _LOG = structlog.get_logger()
+
+
+def said_through(tunnel: Tunnel) -> dict[str, Any]:
+    """What an agent said of itself in the hello of this tunnel, as its record has it; texts are escaped."""
+    return {
+        "version": printable(tunnel.version, 36),
+        "host": printable(tunnel.host, 200) or None,
+        "grants": [Grant.from_rule(rule).model_dump(mode="json") for rule in tunnel.rules[:GRANTS_KEPT_MAX]],
+    }
 
 
 class PresenceLog:
@@ -30,14 +40,14 @@ class PresenceLog:
 
     def note(self, event: RegistryEvent) -> None:
         """Take one event; to be subscribed to the registry."""
-        if event.change is Change.DRAINING:
+        if event.change in (Change.LEAVING, Change.DRAINING):
             return
         tunnel = event.tunnel
+        # The tunnel that an event is about may not be the one that was heard last.
+        before = self._pending.get(tunnel.agent_id, {}).get("last_heartbeat_at", 0.0)
         self._pending[tunnel.agent_id] = {
-            "last_heartbeat_at": tunnel.last_heartbeat_at,
-            "version": printable(tunnel.version, 36),
-            "host": printable(tunnel.host, 200) or None,
-            "grants": [Grant.from_rule(rule).model_dump(mode="json") for rule in tunnel.rules[:GRANTS_KEPT_MAX]],
+            "last_heartbeat_at": max(before, tunnel.last_heartbeat_at),
+            **said_through(tunnel),
         }
         self._wake.set()
 
@@ -56,7 +66,17 @@ class PresenceLog:
         try:
             async with self._plane.note() as connection:
                 for agent_id, values in pending.items():
-                    await connection.execute(update(AGENTS).where(AGENTS.c.id == agent_id).values(**values))
+                    newest = func.max(func.coalesce(AGENTS.c.last_heartbeat_at, 0.0), values["last_heartbeat_at"])
+                    written = values | {"last_heartbeat_at": newest}
+                    await connection.execute(update(AGENTS).where(AGENTS.c.id == agent_id).values(**written))
         except SQLAlchemyError as error:  # a locked database, say: tried again with the next event
             _LOG.warning("agent.presence_not_written", agents=len(pending), error=type(error).__name__)
-            self._pending = pending | self._pending
+            self._take_back(pending)
+        except asyncio.CancelledError:  # the end of the server: its last flush is to come
+            self._take_back(pending)
+            raise
+
+    def _take_back(self, pending: dict[str, dict[str, Any]]) -> None:
+        for agent_id, values in pending.items():
+            newer = self._pending.setdefault(agent_id, values)
+            newer["last_heartbeat_at"] = max(newer["last_heartbeat_at"], values["last_heartbeat_at"])

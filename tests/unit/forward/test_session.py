@@ -262,10 +262,10 @@ async def test_draining_waits_for_what_runs(benches: Benches) -> None:
 
     async with ScriptedStore(slow) as store:
         bench = benches.make(store)
-        await bench.context.quiet()
+        await bench.context.begun_have_ended()
         bench.channel.deliver(bench.request())
         await store.wait_for_requests(1)
-        quiet = asyncio.ensure_future(bench.context.quiet())
+        quiet = asyncio.ensure_future(bench.context.begun_have_ended())
         await asyncio.sleep(0)
         assert not quiet.done()
         go.set()

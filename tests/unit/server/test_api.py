@@ -79,3 +79,8 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
         assert api.plane.live.authenticate(token.agent_id, token.secret) is not None
         route, _ = api.admits("shop-lyon", key)
         assert route.api_key == API_KEY
+
+
+async def test_status_without_a_running_server(api: ControlApi) -> None:
+    status, shown = await api.call("GET", "status")
+    assert (status, shown["running"], shown["state"]) == (200, False, "not_running")

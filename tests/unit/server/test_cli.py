@@ -83,6 +83,24 @@ def test_deleting_asks_first(cli: ServerCli) -> None:
     assert cli("connections", "list", "--json").json == []
 
 
+def test_an_agent_is_changed_and_listed_with_its_instances(cli: ServerCli) -> None:
+    cli("agents", "create", "lyon", "--description", "rack 4", "--public-ssh-address", SSH)
+    cli("agents", "create", "paris")
+    assert "INSTANCES" not in cli("agents", "list").out
+    said = cli("agents", "update", "lyon", "--max-instances", "2").out
+    assert said.startswith("Agent lyon (")
+    assert said.endswith("is updated; max instances: 2.\n")
+    changed = cli("agents", "update", "lyon", "--description", "", "--json").json
+    assert (changed["description"], changed["max_instances"]) == ("", 2)
+    heading, lyon, paris = cli("agents", "list").out.splitlines()
+    place = heading.index("MAX INSTANCES")
+    assert (lyon[place], paris[place]) == ("2", "1")
+    assert "--description TEXT" in cli.refused(1, "agents", "update", "lyon")
+    assert "equal to 100" in cli.refused(1, "agents", "update", "lyon", "--max-instances", "101")
+    cli("agents", "revoke", "lyon")
+    assert "is revoked" in cli.refused(1, "agents", "update", "lyon", "--max-instances", "3")
+
+
 def test_names_with_slashes_can_be_named(cli: ServerCli) -> None:
     cli("agents", "create", "a/b ?#%", "--public-ssh-address", SSH)
     assert cli("agents", "revoke", "a/b ?#%", "--json").json["state"] == "revoked"
@@ -92,6 +110,7 @@ def test_names_with_slashes_can_be_named(cli: ServerCli) -> None:
     "arguments",
     [
         ("agents", "revoke", "x"),
+        ("agents", "update", "x", "--max-instances", "2"),
         ("client-keys", "revoke", "x/../y"),
         ("connections", "disable", "x y"),
         ("connections", "test", "../status"),
@@ -234,6 +253,7 @@ def test_wrong_usage_has_an_exit_code_of_its_own(cli: ServerCli, arguments: tupl
         ("serve",),
         ("agents", "create"),
         ("agents", "list"),
+        ("agents", "update"),
         ("agents", "revoke"),
         ("connections", "create"),
         ("connections", "update"),

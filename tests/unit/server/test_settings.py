@@ -10,6 +10,7 @@ import pytest
 from agent.errors import SettingsError
 from agent.server.assembly import gateway_address, gateway_limits, gateway_tls, ssh_config
 from agent.server.settings import ServerSettings, default_data_dir, read_settings
+from agent.tunnel.flow import LinkLimits
 from tests.kit.certificates import CertificateAuthority
 
 
@@ -141,5 +142,23 @@ def test_limits_reach_the_parts() -> None:
     )
     limits = gateway_limits(settings)
     assert (limits.queue_max, limits.park_drain_s, limits.body_max_bytes, limits.client_head_s) == (7, 8, 9, 3)
-    config = ssh_config(settings)
+    config = ssh_config(settings, lambda action, fields: None)
     assert (config.door.total_max, config.door.per_source_max, config.login_timeout_s) == (5, 2, 4)
+    assert config.door.waiting_s == pytest.approx(2.4), "who comes in later has no time left for the login"
+
+
+@pytest.mark.parametrize(
+    ("ssh", "heartbeat_s", "silence_s"),
+    [
+        ({}, 10, 25),
+        ({"heartbeat_interval_s": 4}, 4, 25),
+        ({"heartbeat_interval_s": 60, "silence_timeout_s": 600}, 60, 600),
+        ({"silence_timeout_s": 2}, 0.8, 2),  # an agent has two chances to be heard, whatever was set
+    ],
+)
+def test_the_limit_of_silence_reaches_heartbeats_and_kernel(
+    ssh: dict[str, float], heartbeat_s: float, silence_s: float
+) -> None:
+    config = ssh_config(ServerSettings.model_validate({"ssh": ssh}), lambda action, fields: None)
+    assert (config.heartbeat_interval_s, config.silence_limit_s) == (heartbeat_s, silence_s)
+    assert config.link == LinkLimits.within(silence_s)

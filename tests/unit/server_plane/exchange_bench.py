@@ -92,5 +92,6 @@ class Bench:
 
     async def settle(self) -> None:
         """Until the background tasks have run."""
+        await asyncio.sleep(0)  # what is due in this turn of the loop may begin some
         while self.context._tasks:
             await asyncio.gather(*self.context._tasks, return_exceptions=True)

@@ -6,15 +6,16 @@ import asyncio
 
 import pytest
 
-from agent.errors import AgentOffline, ConnectionBusy, ServerDraining
+from agent.errors import AgentOffline, ConnectionBusy, PolicyDenied, ServerDraining
 from agent.policy import METHODS, Rule
 from agent.server.channels import ChannelLimits, ChannelPool
 from agent.server.cloud import CloudForwarder
-from agent.server.gateway_context import GatewayContext, GatewayLimits
+from agent.server.gateway_context import GatewayContext, GatewayLimits, Phase
 from agent.server.registry import Registry
 from agent.server.routes import Route
 from agent.server.tunnel import Tunnel
 from agent.server.upstreams import Upstreams
+from agent.store_url import Store
 from agent.streams import ByteSession
 from agent.tunnel.messages import Goodbye
 from tests.kit.memory_channel import MemoryChannel
@@ -51,9 +52,9 @@ class Bench:
         self.upstreams = Upstreams(self.context, self.registry, self.cloud, lambda: self.now)
         self.context.upstreams = self.upstreams
 
-    def add_tunnel(self) -> Tunnel:
+    def add_tunnel(self, instance: str = "i") -> Tunnel:
         rules = (Rule(LYON.store, frozenset(METHODS), None),)
-        tunnel = Tunnel("a", "agent", "i", 0, False, b"n", rules, "peer", "1", "host", self.now, Link())
+        tunnel = Tunnel("a", "agent", instance, 0, False, b"n", rules, "peer", "1", "host", self.now, Link())
         self.registry.add(tunnel)
         return tunnel
 
@@ -113,15 +114,14 @@ async def test_who_waits_is_told_at_once_that_the_server_leaves(bench: Bench) ->
     bench.context.limits = GatewayLimits(park_s=60, park_drain_s=60)
     waiting = [asyncio.create_task(bench.upstreams.find(LYON, for_write=False)) for _ in range(2)]
     await until(lambda: bench.upstreams.parked_count == 2)
-    bench.context.draining = True
-    bench.upstreams.wake_all()
+    bench.context.refuse_waiting()
     for answer in await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5):
         assert isinstance(answer, ServerDraining)
 
 
 async def test_a_tunnel_that_is_there_serves_while_the_server_leaves(bench: Bench) -> None:
     bench.add_tunnel()
-    bench.context.draining = True
+    bench.context.phase = Phase.REFUSING
     assert await bench.upstreams.find(LYON, for_write=False) is not None
 
 
@@ -140,3 +140,30 @@ async def test_what_belongs_to_a_deleted_connection_goes_with_it(bench: Bench) -
     bench.upstreams.close()
     assert bench.table.on_replace == []
     await bench.cloud.close()
+
+
+async def test_a_store_of_a_replica_that_is_away_is_waited_for_and_then_denied(bench: Bench) -> None:
+    bench.context.limits = GatewayLimits(park_s=60, park_drain_s=60)
+    other, gone = bench.add_tunnel("i1"), bench.add_tunnel("i2")
+    other.set_rules(())
+    bench.registry.remove(gone, "killed")
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
+    await until(lambda: bench.upstreams.parked_count == 1)
+    returned = bench.add_tunnel("i2")
+    assert await asyncio.wait_for(waiting, 5) is not None
+    bench.registry.remove(returned, "killed")
+    bench.now += 61
+    with pytest.raises(PolicyDenied):
+        await bench.upstreams.find(LYON, for_write=True)
+
+
+async def test_a_defect_on_the_way_is_an_answer_and_not_a_wait_for_ever(bench: Bench) -> None:
+    bench.add_tunnel()
+
+    def fails(agent_id: str, store: Store) -> list[Tunnel]:
+        raise ZeroDivisionError
+
+    bench.registry.eligible = fails  # type: ignore[method-assign]  # a defect
+    with pytest.raises(AgentOffline, match="failed inside the gateway"):
+        await bench.upstreams.find(LYON, for_write=False)
+    assert bench.upstreams._waiters == {}

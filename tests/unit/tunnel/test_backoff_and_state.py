@@ -65,11 +65,46 @@ def test_being_ready_long_ago_does_not_count_twice() -> None:
     assert waits.wait_s(LOST, slow=False) > 0.9
 
 
+def test_after_a_wake_up_the_bounds_begin_anew() -> None:
+    waits = backoff(Clock())
+    for _ in range(8):
+        waits.wait_s(LOST, slow=False)
+    waits.restart()
+    assert [round(waits.wait_s(LOST, slow=False), 3) for _ in range(3)] == [0.5, 1, 2]
+
+
+def test_a_wake_up_forgets_no_eviction() -> None:
+    """Two machines with one identity stay two, however often one of them sleeps."""
+    waits = backoff(Clock())
+    waits.is_slow(REPLACED)
+    waits.restart()
+    assert waits.is_slow(REPLACED)
+
+
 def test_hints_are_obeyed_and_clamped_and_spread() -> None:
     hinted = Ending(EndReason.SERVER_LEFT, hint_s=4)
     assert backoff(Clock(), 0.0).wait_s(hinted, slow=False) == 4
     assert backoff(Clock(), 0.999999).wait_s(hinted, slow=False) == pytest.approx(6, rel=1e-3)
     assert backoff(Clock(), 0.0).wait_s(Ending(EndReason.SERVER_LEFT, hint_s=1e9), slow=False) == 300
+
+
+def test_a_goodbye_with_a_time_to_come_back_is_no_failure_however_often_a_server_is_restarted() -> None:
+    waits = backoff(Clock(), 0.999999)
+    for _ in range(8):
+        waits.wait_s(LOST, slow=False)
+    for _ in range(3):
+        waits.ready()
+        assert waits.wait_s(Ending(EndReason.SERVER_LEFT, hint_s=2), slow=False) == pytest.approx(3, rel=1e-3)
+    assert waits.wait_s(LOST, slow=False) == pytest.approx(1, rel=1e-3), "and the first failure after it is a first one"
+
+
+def test_a_server_that_says_goodbye_at_once_and_for_ever_is_not_hammered() -> None:
+    waits = backoff(Clock(), 0.999999)
+    hinted = Ending(EndReason.SERVER_LEFT, hint_s=0.1)
+    for _ in range(10):
+        waits.ready()
+        waits.wait_s(hinted, slow=False)
+    assert waits.wait_s(hinted, slow=False) > 50
 
 
 def test_a_hint_of_nothing_does_not_make_it_hammer() -> None:
@@ -84,9 +119,16 @@ def test_the_slow_lane_is_the_cap() -> None:
     assert backoff(Clock(), 0.999999).wait_s(refused, slow=True) == pytest.approx(60, rel=1e-3)
 
 
+def test_one_whose_place_is_taken_looks_again_while_requests_are_kept_for_a_holder_that_left() -> None:
+    taken = Ending(EndReason.PLACE_TAKEN)
+    assert backoff(Clock(), 0.0).wait_s(taken, slow=True) == 15
+    assert backoff(Clock(), 0.999999).wait_s(taken, slow=True) == pytest.approx(30, rel=1e-3)
+
+
 def test_who_goes_to_the_slow_lane() -> None:
     slow = {reason for reason in EndReason if backoff(Clock()).is_slow(Ending(reason))}
     assert slow == {
+        EndReason.PROXY_REFUSED,
         EndReason.WRONG_HOST_KEY,
         EndReason.TOKEN_REFUSED,
         EndReason.NOT_GRANTED,

@@ -155,7 +155,9 @@ def test_too_many_stores_are_refused_on_both_sides() -> None:
     grants = [Grant.from_rule(RULES[0])] * (STORES_MAX + 1)
     with pytest.raises(ValueError, match="stores"):
         Hello(version="1", instance_id="i", stores=grants)
-    long = [Grant.from_rule(RULES[0])] * STORES_MAX
+    ordinary = [Grant.from_rule(RULES[0])] * STORES_MAX
+    assert len(Hello(version="1", instance_id="i", stores=ordinary).encode()) < LINE_MAX_BYTES
+    long = [Grant.from_rule(Rule(make_store("http", "shop.test", 80, f"/{'x' * 200}/")))] * STORES_MAX
     with pytest.raises(ControlError, match="fewer stores"):
         Hello(version="1", instance_id="i", stores=long).encode()
 
@@ -188,8 +190,18 @@ def test_hints_are_clamped() -> None:
     assert Bye(retry_after_s=1e6).hint_s == 300
     assert Drain(retry_after_s=2).hint_s == 2
     assert Bye().hint_s is None
-    assert Welcome(heartbeat_interval_s=0).interval_s == 1
+    assert Welcome(heartbeat_interval_s=0).interval_s == 0.25
     assert Welcome(heartbeat_interval_s=1e6).interval_s == 60
+
+
+def test_a_heartbeat_carries_a_round_trip_or_none() -> None:
+    assert decode(Heartbeat.with_round_trip(3, 0.25).encode()[:-1]) == Heartbeat(sequence=3, round_trip_s=0.25)
+    assert decode(Heartbeat.with_round_trip(3, None).encode()[:-1]) == Heartbeat(sequence=3)
+    assert Heartbeat.with_round_trip(3, 1e9).round_trip_s == 3600
+    assert decode(b'{"type":"heartbeat","sequence":3}') == Heartbeat(sequence=3)  # a peer that does not know it
+    for value in (b"-1", b"3601", b"NaN", b'"1"'):
+        with pytest.raises(ControlError):
+            decode(b'{"type":"heartbeat","sequence":3,"round_trip_s":' + value + b"}")
 
 
 def test_unknown_goodbyes_are_other() -> None:

@@ -43,6 +43,7 @@ class Pool:
     def __init__(self, tunnel: Tunnel) -> None:
         self.tunnel = tunnel
         self.closed = 0
+        self.idle_count, self.busy_count = 2, 1
 
     def close(self) -> None:
         self.closed += 1
@@ -92,6 +93,31 @@ def test_a_draining_tunnel_is_not_chosen(registry: Registry) -> None:
     registry.set_draining(tunnel, "restart")
     assert registry.eligible("a", SHOP) == []
     assert registry.tunnels("a") == (tunnel,)
+
+
+def test_one_that_leaves_soon_is_chosen_only_where_no_other_can_serve(registry: Registry) -> None:
+    leaving, other = make(registry, "i1"), make(registry, "i2")
+    registry.add(leaving)
+    registry.add(other)
+    other.in_flight = 7
+    registry.set_leaving(leaving, "restart")
+    assert registry.eligible("a", SHOP) == [other]
+    registry.set_draining(other, "restart")
+    assert registry.eligible("a", SHOP) == [leaving]
+    registry.set_draining(leaving, "restart")
+    assert registry.eligible("a", SHOP) == []
+
+
+def test_one_that_leaves_soon_holds_no_place_and_is_expected_back(registry: Registry) -> None:
+    tunnel = make(registry, "i1")
+    registry.add(tunnel)
+    assert registry.holders(RECORD, "i2")
+    registry.set_leaving(tunnel, "restart")
+    assert not registry.holders(RECORD, "i2")
+    registry.remove(tunnel, "killed")
+    seen = registry.last_seen("a")
+    assert seen is not None
+    assert seen.drained
 
 
 def test_takeover_lets_go_before_it_tells_the_old_one(registry: Registry) -> None:
@@ -230,9 +256,45 @@ def test_new_rules_change_what_it_serves(registry: Registry) -> None:
 
 def test_a_snapshot_shows_hostile_text_escaped(registry: Registry) -> None:
     tunnel = make(registry)
-    tunnel.host, tunnel.version = "h\x1b[2J\n", "v" * 255
+    tunnel.host, tunnel.version, tunnel.round_trip_s = "h\x1b[2J\n", "v" * 255, 0.012
     registry.add(tunnel)
     (shown,) = registry.snapshot()
     assert shown.host == "h\\x1b[2J\\n"
     assert len(shown.version) < 210
     assert shown.stores == ("http://shop.test/",)
+    assert (shown.channels_idle, shown.channels_busy, shown.round_trip_s) == (2, 1, 0.012)
+
+
+def test_a_store_that_only_a_gone_instance_served_is_remembered_until_it_or_another_says_otherwise(
+    registry: Registry,
+) -> None:
+    here, gone = make(registry, "i1"), make(registry, "i2")
+    here.set_rules(())
+    registry.add(here)
+    registry.add(gone)
+    assert registry.last_served("a", SHOP) is None
+    registry.set_leaving(gone, "restart")
+    registry.remove(gone, "bye")
+    seen = registry.last_served("a", SHOP)
+    assert seen is not None
+    assert (seen.at, seen.drained) == (5000.0, True)
+    another = make(registry, "i3")
+    another.set_rules(())
+    registry.add(another)
+    assert registry.last_served("a", SHOP) is not None, "that one never served it"
+    returned = make(registry, "i2")
+    returned.set_rules(())
+    registry.add(returned)
+    assert registry.last_served("a", SHOP) is None, "its settings open it no more"
+
+
+def test_a_store_that_is_still_served_is_not_remembered_as_gone(registry: Registry) -> None:
+    first, second = make(registry, "i1"), make(registry, "i2")
+    registry.add(first)
+    registry.add(second)
+    registry.remove(second, "killed")
+    assert registry.last_served("a", SHOP) is None
+    registry.remove(first, "killed")
+    assert registry.last_served("a", SHOP) is not None
+    registry.evict_agent("a")
+    assert registry.last_served("a", SHOP) is None

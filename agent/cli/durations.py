@@ -1,0 +1,30 @@
+"""Times as a person says them. Pure, but for the time zone of this machine."""
+
+from __future__ import annotations
+
+import time
+
+
+def shown_duration(seconds: float) -> str:
+    """``4 s``, ``3 min``, ``2 h 13 min``, ``5 d 4 h``: two units at most, always rounded down."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{days} d" + (f" {hours % 24} h" if hours % 24 else "")
+
+
+def shown_round_trip(milliseconds: float | None) -> str:
+    """``0.8 ms`` below ten, ``103 ms`` above; what was not measured yet is said so."""
+    if milliseconds is None:
+        return "not measured yet"
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+def shown_moment(unix_s: float) -> str:
+    """``2026-11-23 06:58 +0100``: local, with the zone, since whoever reads it may sit in another one."""
+    return time.strftime("%Y-%m-%d %H:%M %z", time.localtime(unix_s))

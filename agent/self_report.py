@@ -1,0 +1,88 @@
+"""Collects what the running agent says of itself, from the parts that know."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import agent
+from agent.forward.context import ForwardContext
+from agent.process_report import ProcessReport
+from agent.status import AgentReport, ExchangesReport, StoreConnections, StoreReport, TunnelReport
+from agent.tunnel.keeper import TunnelStatus
+from agent.tunnel.proxy_dial import ProxyDial
+from agent.tunnel.state import State
+from agent.tunnel.supervisor import Supervisor
+
+
+class SelfReport:
+    """Makes an ``AgentReport`` when asked; ``watch`` tells it of the parts once they are there."""
+
+    def __init__(self, instance_id: str, agent_id: str, is_stopping: Callable[[], bool], proxy: ProxyDial) -> None:
+        self._instance_id = instance_id
+        self._agent_id = agent_id
+        self._is_stopping = is_stopping
+        self._proxy = proxy
+        self._started_at = time.monotonic()
+        self._context: ForwardContext | None = None
+        self._supervisor: Supervisor | None = None
+
+    def watch(self, context: ForwardContext, supervisor: Supervisor) -> None:
+        """From now on there are stores and tunnels."""
+        self._context = context
+        self._supervisor = supervisor
+
+    def status(self, own_connections: int) -> dict[str, Any]:
+        """The report as JSON values; ``own_connections`` are those over which it is asked for."""
+        return self._report(own_connections).to_json()
+
+    def _report(self, own_connections: int) -> AgentReport:
+        context = self._context
+        tunnels = self._supervisor.status() if self._supervisor is not None else ()
+        stores = tuple(
+            StoreReport(
+                url=target.rule.store.webservice_url,
+                methods=tuple(sorted(target.rule.methods)),
+                idle=target.pool.idle_count,
+                busy=target.pool.open_count - target.pool.idle_count,
+            )
+            for target in (context.table.targets if context is not None else ())
+        )
+        return AgentReport(
+            version=agent.__version__,
+            pid=os.getpid(),
+            instance_id=self._instance_id,
+            agent_id=self._agent_id,
+            uptime_s=round(time.monotonic() - self._started_at, 3),
+            state=self._state(tunnels),
+            exchanges=ExchangesReport(
+                in_flight=context.active if context is not None else 0,
+                ended=context.ended_count if context is not None else 0,
+                failed=context.failed_count if context is not None else 0,
+            ),
+            sessions=context.sessions if context is not None else 0,
+            store_connections=StoreConnections(
+                idle=sum(store.idle for store in stores), busy=sum(store.busy for store in stores)
+            ),
+            tunnels=tuple(TunnelReport.of(tunnel, self._proxy.route) for tunnel in tunnels),
+            stores=stores,
+            process=ProcessReport.now(own_connections),
+        )
+
+    def _state(self, tunnels: Sequence[TunnelStatus]) -> str:
+        if self._is_stopping():
+            return "draining"
+        if self._supervisor is None:
+            return "starting"
+        if self._supervisor.is_ready:
+            return "ready"
+        return "refused" if tunnels and all(map(_is_turned_away, tunnels)) else "connecting"
+
+
+def _is_turned_away(tunnel: TunnelStatus) -> bool:
+    """In the slow lane; the attempts that are made from there change nothing until one succeeds."""
+    if tunnel.state in {State.CONNECTING, State.AUTHENTICATING}:
+        return tunnel.last_ending is not None and tunnel.last_ending.reason.needs_a_person
+    return tunnel.state is State.SLOW
