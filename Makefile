@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 LOCK   := packaging/locks/dev.txt
 ARGS   ?=
+LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit restarts bench-memory lock clean
+.PHONY: help demo test lint unit faults restarts bench-memory lock clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+faults: $(VENV)/.ready  ## The fault matrix, every cell (ARGS="--row rst --column post", --repeats N, --faults-markdown FILE)
+	@$(BIN)/python -m pytest tests/faults --all-faults -n $(LANES) --dist worksteal $(ARGS)
 
 restarts: $(VENV)/.ready  ## Agent and server restarted 3 times each under 50 requests/s, with a 20 s export at each
 	@$(BIN)/python -m pytest tests/e2e/test_restarts.py -m long -s $(ARGS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/ that are made from the code: `generate_docs.py [errors|settings] [--check]`."""
+"""Write the pages of docs/ that are made from the code: `generate_docs.py [errors|settings|what] [--check]`."""
 # ruff: noqa: T201 - a script that talks to the person who started it
 
 from __future__ import annotations
@@ -146,8 +146,17 @@ def _again(error: type[ExchangeError]) -> str:
     return "yes, later" if error.retryable or error.retry_after_s is not None else "no"
 
 
+def what_happens_page() -> str:
+    """Made from the fault matrix, which stands beside the package and not in it."""
+    sys.path.insert(0, str(DOCS.parent))
+    from tests.faults.page import faults_page
+
+    return faults_page()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
+    "what-happens-when.md": what_happens_page,
     "settings-agent.md": lambda: settings_page(
         AgentSettings, ENV_PREFIX, "prestashop-agent", "agent/settings.py", "/etc/prestashop-agent/agent.toml"
     ),
@@ -166,7 +175,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     check = "--check" in arguments
     chosen = [argument for argument in arguments if argument != "--check"]
-    if len(chosen) > 1 or not set(chosen) <= {"errors", "settings"}:
+    if len(chosen) > 1 or not set(chosen) <= {"errors", "settings", "what"}:
         print(__doc__)
         return 2
     stale = 0
