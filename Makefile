@@ -7,7 +7,7 @@ ARGS   ?=
 LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit faults restarts bench-memory lock clean
+.PHONY: help demo test lint unit faults restarts bench-memory herd lock clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+herd: $(VENV)/.ready  ## 500 agents lose the server and come back, 100,000 more are simulated (ARGS=--agents N, --json)
+	@$(BIN)/python -m tests.bench.herd $(ARGS)
 
 faults: $(VENV)/.ready  ## The fault matrix, every cell (ARGS="--row rst --column post", --repeats N, --faults-markdown FILE)
 	@$(BIN)/python -m pytest tests/faults --all-faults -n $(LANES) --dist worksteal $(ARGS)
