@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agent.errors import SettingsError
 from agent.server.addresses import ListenAddress, Network, PublicAddress, PublicUrl
+from agent.server.settings_tables import (
+    PanelSettings,
+    Patience,
+    Seconds,
+    SettingsTable,
+    SmtpSettings,
+    WatchSettings,
+)
 from agent.settings import AbsolutePath, LogSettings
 from agent.settings_loader import load_settings
 
@@ -23,15 +31,8 @@ SYSTEM_RUNTIME: Final = Path("/run") / NAME
 ADMIN_SOCKET: Final = "admin.sock"
 NOT_SETTINGS: Final = frozenset({f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}KEY_RING"})
 
-Seconds = Annotated[float, Field(gt=0, le=86400)]
-Patience = Annotated[float, Field(ge=0, le=300)]
 
-
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SshSettings(_Table):
+class SshSettings(SettingsTable):
     """``[ssh]``: where agents connect to."""
 
     listen: ListenAddress = Field(default="0.0.0.0:2222", description="Address for agents.")
@@ -53,7 +54,7 @@ class SshSettings(_Table):
     )
 
 
-class GatewaySettings(_Table):
+class GatewaySettings(SettingsTable):
     """``[gateway]``: where integrations connect to."""
 
     listen: ListenAddress = Field(
@@ -76,7 +77,7 @@ class GatewaySettings(_Table):
     body_max_bytes: int | None = Field(default=None, ge=0, description="Largest request body; no limit without it.")
 
 
-class CloudSettings(_Table):
+class CloudSettings(SettingsTable):
     """``[cloud]``: connections of mode Cloud, which this server dials itself."""
 
     allow_private_origins: tuple[Network, ...] = Field(
@@ -95,6 +96,11 @@ class ServerSettings(BaseSettings):
 
     data_dir: AbsolutePath = Field(default=SYSTEM_DATA, description="Database, host key and key ring.")
     admin_socket: AbsolutePath | None = Field(default=None, description="Socket that the commands talk to.")
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="postgresql://user:password@host/database; SQLite in data_dir without it. It holds a password: "
+        "better in the environment, or in the systemd credential database-url.",
+    )
     public_ssh_address: PublicAddress | None = Field(
         default=None, description="host:port under which agents reach this server; several by commas."
     )
@@ -108,7 +114,10 @@ class ServerSettings(BaseSettings):
     )
     ssh: SshSettings = SshSettings()
     gateway: GatewaySettings = GatewaySettings()
+    panel: PanelSettings = PanelSettings()
     cloud: CloudSettings = CloudSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    watch: WatchSettings = WatchSettings()
     log: LogSettings = LogSettings()
 
     @property
@@ -124,6 +133,11 @@ class ServerSettings(BaseSettings):
     def gateway_is_protected(self) -> bool:
         """True when keys do not travel readable: TLS here, or a proxy in front that was named."""
         return self.gateway.tls_certificate_file is not None or bool(self.trusted_proxies)
+
+    @property
+    def panel_is_protected(self) -> bool:
+        """The same of passwords and sessions of the panel."""
+        return self.panel.tls_certificate_file is not None or bool(self.trusted_proxies)
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
@@ -162,8 +176,8 @@ def read_settings(*, file: Path | None, environ: Mapping[str, str], overrides: M
     )
     if "data_dir" not in settings.model_fields_set:
         settings = settings.model_copy(update={"data_dir": default_data_dir(environ)})
-    gateway = settings.gateway
-    if (gateway.tls_certificate_file is None) != (gateway.tls_key_file is None):
-        missing = "tls_key_file" if gateway.tls_key_file is None else "tls_certificate_file"
-        raise SettingsError(f'The setting "gateway.{missing}" is missing: TLS needs both certificate and key.')
+    for table, listener in (("gateway", settings.gateway), ("panel", settings.panel)):
+        if (listener.tls_certificate_file is None) != (listener.tls_key_file is None):
+            missing = "tls_key_file" if listener.tls_key_file is None else "tls_certificate_file"
+            raise SettingsError(f'The setting "{table}.{missing}" is missing: TLS needs both certificate and key.')
     return settings

@@ -21,6 +21,7 @@ from agent.server.operations.failures import (
     NotFoundError,
     OperationError,
 )
+from agent.server.operations.principal import ForbiddenError
 from agent.settings_errors import wanted
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -31,9 +32,11 @@ _STATUS: Final[Mapping[type[OperationError], int]] = {
     ConflictError: 409,
     AddressMissingError: 409,
     InvalidError: 422,
+    ForbiddenError: 403,
 }
 _TITLES: Final = {
     400: "Bad request",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",

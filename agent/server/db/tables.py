@@ -41,12 +41,14 @@ AGENTS: Final = Table(
     Column("name", String(100), nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("max_instances", Integer, nullable=False, server_default="1"),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),  # off: turned away, the token stays
     Column("plain_store", JSON(none_as_null=True)),  # the one store of a --plain-ssh agent, else NULL
     Column("created_at", Double, nullable=False),
     Column("revoked_at", Double),
     Column("last_heartbeat_at", Double),
     Column("version", String(40)),  # as the agent said in its last hello
     Column("host", String(255)),  # as the agent said in its last hello
+    Column("peer", String(100)),  # the address from which the last tunnel came
     Column("grants", JSON(none_as_null=True)),  # stores, methods and resources of the last hello
     # The name of a revoked agent may be given again.
     Index(
@@ -88,6 +90,14 @@ CONNECTIONS: Final = Table(
     Column("methods", JSON, nullable=False),
     Column("resources", JSON(none_as_null=True)),  # NULL = every resource
     Column("concurrency", Integer, nullable=False, server_default="8"),
+    Column(
+        "headers", JSON, nullable=False, server_default=text("'[]'")
+    ),  # [name, value] pairs, sent with every request
+    Column("response_timeout_s", Double),  # NULL = as the server's settings say
+    Column("test_path", String(300), nullable=False, server_default="/api/"),
+    Column("test_method", String(4), nullable=False, server_default="GET"),
+    Column("ca_pem", Text),  # private CA of a Cloud store; On-premise the agent has it
+    Column("verify_tls", Boolean, nullable=False, server_default=text("true")),
     Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("created_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
@@ -109,6 +119,7 @@ CLIENT_KEYS: Final = Table(
     Column("sha256", LargeBinary(32), nullable=False, unique=True),
     Column("all_connections", Boolean, nullable=False, server_default=text("false")),
     Column("methods", JSON(none_as_null=True)),  # NULL = whatever the connection allows
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),

@@ -16,7 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from agent.errors import StartError
 from agent.server.db.database import DATABASE_FILE, open_database
 from agent.server.db.migrate import MIGRATIONS
-from agent.server.db.tables import AGENT_SECRETS, CLIENT_KEYS, METADATA
+from agent.server.db.schema import METADATA
+from agent.server.db.tables import AGENT_SECRETS, CLIENT_KEYS
 
 
 async def test_migrations_lead_from_nothing_to_the_tables(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from agent.server.db.tables import METADATA
+from agent.server.db.schema import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,52 @@
+"""Client keys, as the API takes and gives them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+from agent.server.api.models.fields import Asked, Method, Name
+from agent.server.operations.client_keys import NewClientKey
+from agent.server.operations.records import ClientKey
+
+
+class ClientKeyAsked(Asked):
+    """A new client key."""
+
+    name: Name | None = None
+    connections: list[str] = Field(default_factory=list)
+    all_connections: bool = False
+    methods: list[Method] | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class ClientKeyShown(BaseModel):
+    """A client key, without the key."""
+
+    id: str
+    name: str
+    connections: list[str] | None = Field(description="slugs; null = every connection")
+    methods: list[str] | None = Field(description="null = whatever the connection allows")
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, client_key: ClientKey) -> ClientKeyShown:
+        """As shown."""
+        return cls(**asdict(client_key))
+
+
+class ClientKeyCreated(BaseModel):
+    """The only time that the key is shown."""
+
+    client_key: ClientKeyShown
+    key: str
+    urls: list[str]
+
+    @classmethod
+    def of(cls, new: NewClientKey) -> ClientKeyCreated:
+        """As shown once."""
+        return cls(client_key=ClientKeyShown.of(new.client_key), key=new.key, urls=list(new.urls))
