@@ -7,7 +7,7 @@ ARGS   ?=
 LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit faults restarts bench-memory herd lock clean
+.PHONY: help demo test lint unit faults restarts bench-memory herd screenshots lock clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ faults: $(VENV)/.ready  ## The fault matrix, every cell (ARGS="--row rst --colum
 
 restarts: $(VENV)/.ready  ## Agent and server restarted 3 times each under 50 requests/s, with a 20 s export at each
 	@$(BIN)/python -m pytest tests/e2e/test_restarts.py -m long -s $(ARGS)
+
+screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a used connection; pictures in out/screenshots
+	@PANEL_SCREENSHOTS=$(CURDIR)/out/screenshots $(BIN)/python -m pytest tests/browser $(ARGS)
 
 lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
 	@packaging/lock.sh

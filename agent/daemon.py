@@ -7,13 +7,14 @@ import contextlib
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 import agent
+from agent.checkup.service import CheckService
 from agent.errors import AgentError
 from agent.exchange_log import log_exchange
 from agent.forward.context import ForwardContext
@@ -31,6 +32,7 @@ from agent.self_report import SelfReport
 from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
 from agent.settings_proxy import read_proxy_route
 from agent.tunnel.backoff import BackoffLimits
+from agent.tunnel.check_messages import CHECK_FEATURE
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.flow import LinkLimits
 from agent.tunnel.messages import Grant, Hello
@@ -122,6 +124,7 @@ class Daemon:
         self._leave = asyncio.Event()
         self._reload = asyncio.Event()
         self._stopped_by = signal.SIGTERM
+        self._checks = CheckService()
         self.report = SelfReport(instance_id, token.agent_id, self._stop.is_set, proxy)
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
@@ -134,7 +137,7 @@ class Daemon:
             record=log_exchange,
         )
         supervisor = Supervisor(
-            tunnel_config(self._settings),
+            replace(tunnel_config(self._settings), on_check=self._checks.take),
             self._token,
             self._hello,
             lambda nonce: ForwardSession(context, nonce),
@@ -156,6 +159,7 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
+            await self._checks.close()
             await context.close()
 
     async def _drain(self, context: ForwardContext, supervisor: Supervisor) -> int:
@@ -193,6 +197,7 @@ class Daemon:
         refuse_doubles(decided)
         targets = [opening.target(timeouts) for opening in decided]
         self._grants = [Grant.from_rule(opening.rule()) for opening in decided]
+        self._checks.plans = {opening.store: opening.check_plan(timeouts) for opening in decided}
         for opening in decided:
             say_what_is_open(opening)
         if not decided:
@@ -205,6 +210,7 @@ class Daemon:
             instance_id=self._instance_id,
             tunnel_index=index,
             host=socket.gethostname()[:255],
+            features=[CHECK_FEATURE],
             stores=self._grants,
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from agent.checkup.plan import CheckPlan
 from agent.errors import SettingsError
 from agent.forward.dialer import TcpDialer
 from agent.forward.pool import OriginPool, PoolLimits
@@ -78,6 +79,24 @@ class Opening:
             port,
             tls=tls_context(store, self.settings.ca_file, verify=self.settings.verify),
             server_name=self.settings.server_name or store.host,
+            connect_timeout_s=timeouts.store_connect_s,
+            tls_timeout_s=timeouts.store_tls_s,
+        )
+
+    def check_plan(self, timeouts: TimeoutSettings) -> CheckPlan:
+        """How this store is checked; its key is given with each check.
+
+        Raises:
+            SettingsError: the CA file cannot be used.
+        """
+        dialer = self.dialer(self.store, timeouts)
+        return CheckPlan(
+            rule=self.rule(),
+            address=dialer.host,
+            port=dialer.port,
+            host=self.host(self.store),
+            tls=dialer.tls,
+            server_name=dialer.server_name,
             connect_timeout_s=timeouts.store_connect_s,
             tls_timeout_s=timeouts.store_tls_s,
         )

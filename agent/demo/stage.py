@@ -31,6 +31,8 @@ data_dir = {data_dir}
 listen = "127.0.0.1:0"
 [gateway]
 listen = "127.0.0.1:0"
+[panel]
+listen = "127.0.0.1:0"
 [log]
 format = "json"
 """

@@ -71,10 +71,12 @@ def diagnose(
     store: Store,
     shop_host: str | None = None,
     mode: Literal["cloud", "on-premise"] = "on-premise",
+    sent_host: str | None = None,
 ) -> Diagnosis:
     """Judge the answer to ``GET <shop>/api/``; redirects must not have been followed.
 
-    ``shop_host`` is what was sent as Host in mode cloud; on-premise the agent sends its own, which is not known here.
+    ``shop_host`` is what was sent as Host in mode cloud; on-premise the agent sends its own, which only it knows: it
+    gives it as ``sent_host``.
     Nothing of the answer is repeated but a host name, a version and numbers: a Location can hold the key.
     """
     if answer.error_name is not None:
@@ -83,7 +85,7 @@ def diagnose(
     if status == 200:
         return _success(answer)
     if 300 <= status < 400:
-        return _redirect(answer, store, shop_host, mode)
+        return _redirect(answer, store, shop_host, mode, sent_host)
     if status == 401:
         return _unauthorized(answer)
     if status in (403, 405, 406, 429) and not answer.codes:
@@ -155,8 +157,8 @@ def _success(answer: ProbeAnswer) -> Diagnosis:
     return Diagnosis("ok", f"{shown}, {many} open to this key.", "", answer.status, version, count)
 
 
-def _redirect(answer: ProbeAnswer, store: Store, shop_host: str | None, mode: str) -> Diagnosis:
-    sent = (shop_host if shop_host and mode == "cloud" else store.authority).lower()
+def _redirect(answer: ProbeAnswer, store: Store, shop_host: str | None, mode: str, sent_host: str | None) -> Diagnosis:
+    sent = (sent_host or (shop_host if shop_host and mode == "cloud" else store.authority)).lower()
     scheme, named = answer.redirect_place
     if named and _bare(named) == _bare(sent) and scheme == "https" and store.scheme == "http":
         return Diagnosis(
@@ -166,7 +168,7 @@ def _redirect(answer: ProbeAnswer, store: Store, shop_host: str | None, mode: st
             answer.status,
         )
     if named and named != sent:
-        return _wrong_host(answer, store, sent, mode)
+        return _wrong_host(answer, store, sent, mode, is_sure=sent_host is not None)
     return Diagnosis(
         "redirected",
         f"The store redirects ({answer.status}) instead of answering" + (f', to "{named}".' if named else "."),
@@ -175,13 +177,14 @@ def _redirect(answer: ProbeAnswer, store: Store, shop_host: str | None, mode: st
     )
 
 
-def _wrong_host(answer: ProbeAnswer, store: Store, sent: str, mode: str) -> Diagnosis:
+def _wrong_host(answer: ProbeAnswer, store: Store, sent: str, mode: str, *, is_sure: bool) -> Diagnosis:
     scheme, named = answer.redirect_place
     if mode == "cloud":
         asked = f'The store was asked as "{sent}"'
         where = "give it as --shop-host (shop_host in the API) to the connection"
     else:
-        asked = f'The store was asked as "{sent}", or as the shop_host of the agent if that is set,'
+        other = "" if is_sure else ", or as the shop_host of the agent if that is set,"
+        asked = f'The store was asked as "{sent}"{other}'
         where = f'set shop_host = "{named}" under this store in the agent.toml of the agent'
     remedy = f"If {named} is the shop's own domain, use it in the store URL, or {where} and keep the URL."
     if scheme == "https" and store.scheme == "http":

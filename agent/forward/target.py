@@ -91,15 +91,18 @@ class StoreTable:
             target.pool.close()
 
 
-def tls_context(store: Store, ca_file: Path | None, *, verify: bool) -> ssl.SSLContext | None:
+def tls_context(
+    store: Store, ca_file: Path | None, *, verify: bool, ca_pem: str | None = None
+) -> ssl.SSLContext | None:
     """TLS towards ``store``: TLS 1.2 or newer, verified unless ``verify`` is False; None for an http store.
 
-    Raises ``SettingsError`` when the CA file cannot be read or holds no certificate.
+    With a CA file, or certificates of CAs in PEM, only what these have signed is accepted.
+    Raises ``SettingsError`` when the CA file cannot be read, or when either holds no certificate.
     """
     if store.scheme != "https":
         return None
     try:
-        context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
+        context = ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None, cadata=ca_pem)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(
             f"The CA file {ca_file} of store {store} cannot be used ({error.strerror or error}): "

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from agent.server.uvicorn_server import EmbeddedUvicorn
 from agent.unix_socket import PrivateSocket
 
 _BACKLOG: Final = 64
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves the process's signals alone: ending is decided by the composition root."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class AdminSocket:
@@ -35,7 +26,7 @@ class AdminSocket:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2, ws="none"
         )
-        self._server = _Uvicorn(config)
+        self._server = EmbeddedUvicorn(config)
         self._task: asyncio.Task[None] | None = None
 
     @property

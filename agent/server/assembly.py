@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from agent.errors import SettingsError
 from agent.forward.target import ForwardTimeouts
@@ -18,44 +20,83 @@ from agent.server.ssh_config import SshConfig
 from agent.tunnel.flow import LinkLimits
 
 
-def gateway_address(settings: ServerSettings) -> tuple[str, int, str]:
-    """Where the gateway listens, and why only there ("" when it listens where it was told to).
+@dataclass(frozen=True, slots=True)
+class WebListener:
+    """A listener for HTTP as the settings have it; ``is_protected``: secrets do not travel readable on its way.
 
-    Client keys and shop data would travel readable without TLS, so that without it, and without a proxy in front
-    that was named, only this machine can connect.
+    ``name`` is its table in the settings, ``secrets`` what would travel readable without TLS.
     """
-    host, port = split_address(settings.gateway.listen)
-    if settings.gateway_is_protected or host == "localhost":
-        return host, port, ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - a name may be any address
-    if address.is_loopback:
-        return host, port, ""
-    reason = (
-        f"not {settings.gateway.listen}, so that only this machine can connect: without TLS client keys travel "
-        "readable; set gateway.tls_certificate_file and gateway.tls_key_file, or trusted_proxies"
+
+    name: str
+    secrets: str
+    listen: str
+    tls_certificate_file: Path | None
+    tls_key_file: Path | None
+    is_protected: bool
+
+    def address(self) -> tuple[str, int, str]:
+        """Where to listen, and why only there ("" when it listens where it was told to).
+
+        Without TLS, and without a proxy in front that was named, only this machine can connect.
+        """
+        host, port = split_address(self.listen)
+        if self.is_protected or host == "localhost":
+            return host, port, ""
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            address = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - a name may be any address
+        if address.is_loopback:
+            return host, port, ""
+        reason = (
+            f"not {self.listen}, so that only this machine can connect: without TLS {self.secrets} travel readable; "
+            f"set {self.name}.tls_certificate_file and {self.name}.tls_key_file, or trusted_proxies"
+        )
+        return ("::1" if address.version == 6 else "127.0.0.1"), port, reason
+
+    def tls(self) -> ssl.SSLContext | None:
+        """TLS of this listener, None without. Raises SettingsError when the files cannot be used."""
+        certificate, key = self.tls_certificate_file, self.tls_key_file
+        if certificate is None or key is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        try:
+            context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"The {self.name}'s certificate {certificate} and key {key} cannot be used "
+                f"({error.strerror or error}): give PEM files that belong together and that integration-server's user "
+                "can read."
+            ) from None
+        return context
+
+
+def gateway_listener(settings: ServerSettings) -> WebListener:
+    """Where integrations connect to."""
+    gateway = settings.gateway
+    return WebListener(
+        "gateway",
+        "client keys",
+        gateway.listen,
+        gateway.tls_certificate_file,
+        gateway.tls_key_file,
+        settings.gateway_is_protected,
     )
-    return ("::1" if address.version == 6 else "127.0.0.1"), port, reason
 
 
-def gateway_tls(settings: ServerSettings) -> ssl.SSLContext | None:
-    """TLS of the gateway, None without. Raises SettingsError when the files cannot be used."""
-    certificate, key = settings.gateway.tls_certificate_file, settings.gateway.tls_key_file
-    if certificate is None or key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"The gateway's certificate {certificate} and key {key} cannot be used ({error.strerror or error}): give "
-            "PEM files that belong together and that integration-server's user can read."
-        ) from None
-    return context
+def panel_listener(settings: ServerSettings) -> WebListener:
+    """Where browsers and programs reach the panel and the API."""
+    panel = settings.panel
+    return WebListener(
+        "panel",
+        "passwords",
+        panel.listen,
+        panel.tls_certificate_file,
+        panel.tls_key_file,
+        settings.panel_is_protected,
+    )
 
 
 def cloud_forwarder(settings: ServerSettings, context: GatewayContext) -> CloudForwarder:

@@ -10,10 +10,11 @@ import asyncio
 import ipaddress
 import secrets
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from agent.checkup.plan import CheckPlan
 from agent.errors import ExchangeError, StoreUnreachable
 from agent.forward.context import ExchangeRecord, ForwardContext
 from agent.forward.dialer import TcpDialer, dial_failure
@@ -21,8 +22,7 @@ from agent.forward.lookup import resolve
 from agent.forward.pool import OriginPool
 from agent.forward.session import ForwardSession
 from agent.forward.target import ForwardTimeouts, StoreTable, StoreTarget, tls_context
-from agent.policy import Rule
-from agent.server.channels import ChannelLimits, ChannelPool
+from agent.server.channel_pool import ChannelLimits, ChannelPool
 from agent.server.pipe import make_pipe
 from agent.server.routes import Route
 from agent.streams import ByteSession
@@ -79,23 +79,32 @@ class CheckedDialer:
                 found = await resolve(self.host, self.port)
         except (OSError, TimeoutError, ValueError) as error:
             raise dial_failure(error, where) from None
-        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
-        refused = [address for address in addresses if not self._may_dial(address)]
-        if refused or not addresses:
-            # One private address among public ones is refused as a whole: that is how rebinding looks.
-            raise StoreUnreachable(
-                f"{where} has an address that this server does not connect to (private, loopback, link-local or its "
-                "own); list it in cloud.allow_private_origins, or use an agent on the store's network.",
-                proxy_error="destination_ip_prohibited",
-            )
+        refusal = self.refusal(found)
+        if refusal:
+            raise StoreUnreachable(refusal, proxy_error="destination_ip_prohibited")
         failure: ExchangeError = StoreUnreachable()
-        for address in addresses:
-            dialer = TcpDialer(str(address), self.port, self.tls, self.host, self.connect_timeout_s, self.tls_timeout_s)
+        for address in found:
+            dialer = TcpDialer(
+                address.partition("%")[0], self.port, self.tls, self.host, self.connect_timeout_s, self.tls_timeout_s
+            )
             try:
                 return await dialer.dial(protocol)
             except ExchangeError as error:
                 failure = error
         raise failure
+
+    def refusal(self, found: Sequence[str]) -> str:
+        """Why a store with these addresses is not dialed, "" when it may be.
+
+        One private address among public ones is refused as a whole: that is how rebinding looks.
+        """
+        addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+        if addresses and all(self._may_dial(address) for address in addresses):
+            return ""
+        return (
+            f"{self.host}:{self.port} has an address that this server does not connect to (private, loopback, "
+            "link-local or its own); list it in cloud.allow_private_origins, or use an agent on the store's network."
+        )
 
     def _may_dial(self, address: Address) -> bool:
         address = _reached(address)  # an own address stays one in disguise
@@ -131,19 +140,25 @@ class CloudForwarder:
         self._own = frozenset(own)
         self._timeouts = timeouts or ForwardTimeouts()
         self._record = record
-        self._routes: dict[str, tuple[tuple[Rule, bytes], ChannelPool, ForwardContext]] = {}
+        self._routes: dict[str, tuple[tuple[object, ...], ChannelPool, ForwardContext]] = {}
 
     def pool(self, route: Route) -> ChannelPool:
         """The channels of this connection; made anew when the connection was edited."""
         known = self._routes.get(route.connection_id)
-        way = (route.rule, route.host)
+        way = (
+            (route.rule, route.host, route.ca_pem, route.verify_tls),
+            (route.response_timeout_s, frozenset(name.lower().encode() for name, _ in route.headers)),
+        )
         if known is not None and known[0] == way:
             return known[1]
         if known is not None:
             known[1].close()
             known[2].table.close()  # what runs goes on, with the target it began with
         context = ForwardContext(
-            StoreTable([self._target(route)]), timeouts=self._timeouts, proxy="integration-server", record=self._record
+            StoreTable([self.target(route)]),
+            timeouts=self._timeouts_of(route),
+            proxy="integration-server",
+            record=self._record,
         )
         nonce = secrets.token_hex(16).encode()
         loop = asyncio.get_running_loop()
@@ -151,7 +166,8 @@ class CloudForwarder:
         async def open_channel(session: ByteSession) -> None:
             make_pipe(loop, session, ForwardSession(context, nonce))
 
-        pool = ChannelPool(open_channel, self._spawn, nonce=nonce, limits=ChannelLimits(warm_min=0))
+        limits = ChannelLimits(warm_min=0)
+        pool = ChannelPool(open_channel, self._spawn, nonce=nonce, limits=limits, round_trip=lambda: 0.0)
         self._routes[route.connection_id] = (way, pool, context)
         return pool
 
@@ -179,15 +195,46 @@ class CloudForwarder:
             await context.close()
         self._routes.clear()
 
-    def _target(self, route: Route) -> StoreTarget:
+    def target(self, route: Route) -> StoreTarget:
+        """The store of a connection, and the way to it."""
+        extra = frozenset(name.lower().encode() for name, _ in route.headers)
+        return StoreTarget(route.rule, route.host, OriginPool(self.dialer(route)), extra)
+
+    def dialer(self, route: Route) -> CheckedDialer:
+        """The way to the store of a connection, which looks at each address before it is dialed."""
         store, timeouts = route.store, self._timeouts
-        dialer = CheckedDialer(
+        return CheckedDialer(
             store.host,
             store.port,
-            tls_context(store, None, verify=True),
+            tls_context(store, None, verify=route.verify_tls, ca_pem=route.ca_pem),
             self._allowed,
             self._own,
             timeouts.connect_s,
             timeouts.tls_s,
         )
-        return StoreTarget(route.rule, route.host, OriginPool(dialer))
+
+    def check_plan(self, route: Route) -> CheckPlan:
+        """How the store of a connection is checked, saved or not."""
+        dialer = self.dialer(route)
+        return CheckPlan(
+            rule=route.rule,
+            address=dialer.host,
+            port=dialer.port,
+            host=route.host.decode(),
+            tls=dialer.tls,
+            server_name=dialer.host,
+            mode="cloud",
+            shop_host=route.shop_host,
+            api_key=route.api_key,
+            key_in=route.key_in,
+            test_path=route.test_path,
+            test_method=route.test_method,
+            headers=route.headers,
+            refuse_addresses=dialer.refusal,
+            connect_timeout_s=dialer.connect_timeout_s,
+            tls_timeout_s=dialer.tls_timeout_s,
+        )
+
+    def _timeouts_of(self, route: Route) -> ForwardTimeouts:
+        limit_s = route.response_timeout_s
+        return self._timeouts if limit_s is None else replace(self._timeouts, first_byte_s=limit_s, stall_s=limit_s)

@@ -16,6 +16,8 @@ from agent.tunnel.control import ControlCallbacks, ControlStream
 from agent.tunnel.messages import (
     PROTOCOL,
     Bye,
+    CheckDone,
+    CheckStep,
     Drain,
     Goodbye,
     Heartbeat,
@@ -79,6 +81,10 @@ class AgentConversation:
             self.stream.send(HeartbeatAck(sequence=message.sequence))
         elif isinstance(message, Drain):
             self._drain(message)
+        elif isinstance(message, CheckStep | CheckDone):
+            take = self._link.tunnel.inbox.get(message.id) if self._link.tunnel is not None else None
+            if take is not None:
+                take(message)
         elif isinstance(message, Bye):
             reason = printable(message.reason) or message.goodbye.value
             log.debug("tunnel.bye", **self._link.names(), code=printable(message.code), reason=reason)
@@ -93,6 +99,10 @@ class AgentConversation:
             self._link.broken("A hello came before the forward of store:80.")
             return
         self._hello = hello
+        if not self._record.enabled:
+            log.info("agent.turned_away", **self._link.names(), reason="disabled")
+            self._link.dismiss(Goodbye.DISABLED, "this agent is disabled")
+            return
         holders = self._registry.holders(self._record, hello.instance_id) if serves else ()
         if holders:
             self._turn_away(hello, holders[0])
@@ -107,6 +117,7 @@ class AgentConversation:
         )
         if serves:
             tunnel = Tunnel.from_hello(self._record, hello, self._link, self._link.peer, time.time())
+            tunnel.say = self.stream.send
             self._link.become(tunnel)
             self._registry.take_place(self._record, tunnel)
         else:

@@ -72,6 +72,15 @@ def write_secret_file(path: Path, text: str, what: str) -> None:
 
     Raises StartError when the directory cannot be written.
     """
+    _write(path, text, what, may_replace=False)
+
+
+def replace_secret_file(path: Path, text: str, what: str) -> None:
+    """The same, in place of a file that may be there."""
+    _write(path, text, what, may_replace=True)
+
+
+def _write(path: Path, text: str, what: str, *, may_replace: bool) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         part.unlink(missing_ok=True)
@@ -80,8 +89,11 @@ def write_secret_file(path: Path, text: str, what: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(part)  # fails, unlike rename, when the file has appeared meanwhile
-        part.unlink()
+        if may_replace:
+            part.replace(path)
+        else:
+            path.hardlink_to(part)  # fails, unlike rename, when the file has appeared meanwhile
+            part.unlink()
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(directory)

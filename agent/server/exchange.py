@@ -15,9 +15,10 @@ from agent.response_reader import ResponseReader
 from agent.rewrite import agent_error_name, response_from_store, response_to_client
 from agent.server.channels import UpstreamChannel
 from agent.server.exchange_client import ExchangeClient
-from agent.server.gateway_context import GatewayContext, GatewayRecord, Phase
+from agent.server.gateway_context import GatewayContext, Phase
 from agent.server.order import Order
 from agent.server.routes import Route
+from agent.server.tally import Tally
 
 _READ_ATTEMPTS_MAX = 3
 
@@ -26,8 +27,8 @@ class Exchange:
     """One request and its response; an ``Applicant`` for its connection's admission, then user of a channel."""
 
     __slots__ = (
-        "_admission", "_attempts", "_began_at", "_bytes_down", "_bytes_up", "_channel", "_client", "_close", "_context",
-        "_error", "_held", "_order", "_over", "_queued", "_reader", "_route", "_running", "_task", "_who",
+        "_admission", "_attempts", "_channel", "_client", "_close", "_context", "_error", "_held", "_order", "_over",
+        "_queued", "_reader", "_route", "_running", "_silence_s", "_tally", "_task", "_who",
     )  # a list to be scanned  # fmt: skip
 
     def __init__(self, context: GatewayContext, client: ExchangeClient, order: Order, route: Route) -> None:
@@ -47,8 +48,8 @@ class Exchange:
         self._attempts = 0
         self._who = "gateway"
         self._error = ""
-        self._began_at = context.loop.time()
-        self._bytes_up = self._bytes_down = 0
+        self._silence_s = route.silence_s(context.limits.upstream_silence_s)
+        self._tally = Tally(context.loop.time())
 
     def __repr__(self) -> str:
         return f"<Exchange {self._order.request_id.decode()} {self._route.slug} {self._channel}>"
@@ -110,6 +111,7 @@ class Exchange:
             return
         self._attempts += 1
         self._channel = channel
+        self._tally.sent(channel.pool, self._context.loop.time())
         self._reader = ResponseReader(
             self._rewrite,
             to_head=order.to_head,
@@ -119,10 +121,10 @@ class Exchange:
         channel.attach(self)
         if self._held:
             channel.pause_reading()
-        channel.expect_within(self._context.limits.upstream_silence_s)
+        channel.expect_within(self._silence_s)
         sent = order.plain_head if channel.plain else order.sent_head
         channel.write(sent)
-        self._bytes_up += len(sent)
+        self._tally.bytes_up += len(sent)
         if not self._client.body_done and not channel.full:
             self._client.want_body()
 
@@ -130,8 +132,8 @@ class Exchange:
         """Bytes of the request body."""
         channel = self._channel
         if channel is not None:
-            self._bytes_up += len(data)
-            channel.expect_within(self._context.limits.upstream_silence_s)
+            self._tally.bytes_up += len(data)
+            channel.expect_within(self._silence_s)
             channel.write(data)
 
     # -- the channel says ----------------------------------------------------------------------------------------
@@ -148,14 +150,17 @@ class Exchange:
             self._broken(StoreBadResponse(error.detail, outcome_unknown=not self._order.safe))
             return
         if passed:
-            self._bytes_down += len(passed)
+            tally = self._tally
+            if not tally.bytes_down:
+                tally.first_at = self._context.loop.time()
+            tally.bytes_down += len(passed)
             self._client.send(passed)
         if self._over:
             return
         if reader.done and self._framing is not Framing.UNTIL_EOF:
             self._answered()
         else:
-            channel.expect_within(self._context.limits.upstream_silence_s)
+            channel.expect_within(self._silence_s)
 
     def upstream_lost(self, *, whole: bool) -> None:
         """The channel is gone. Only an EOF before it makes an answer without a length whole."""
@@ -166,7 +171,7 @@ class Exchange:
         if whole and reader.eof():
             self._answered()
             return
-        may_repeat = not self._bytes_down and self._order.repeatable and self._attempts < _READ_ATTEMPTS_MAX
+        may_repeat = not self._tally.bytes_down and self._order.repeatable and self._attempts < _READ_ATTEMPTS_MAX
         if may_repeat and self._context.phase is not Phase.REFUSING:
             self._context.loop.call_soon(self._seek)  # once the tunnel's idle channels have been told, too
             return
@@ -201,7 +206,7 @@ class Exchange:
         self._held = False
         if self._channel is not None:
             # In this order: an SSH channel delivers what it held back within the second call, maybe to the end.
-            self._channel.expect_within(self._context.limits.upstream_silence_s)
+            self._channel.expect_within(self._silence_s)
             self._channel.resume_reading()
 
     def abandon(self) -> None:
@@ -281,20 +286,7 @@ class Exchange:
             self._context.loop.call_soon(self._admission.leave)
         elif self._queued:
             self._admission.withdraw(self)
-        order = self._order
+        who = self._who if status else "nobody"
         self._context.ended(
-            self,
-            GatewayRecord(
-                request_id=order.request_id.decode(),
-                connection=self._route.slug,
-                key_id=order.grant.key_id if order.grant is not None else "",
-                method=order.head.method.decode(),
-                target=order.head.target,
-                status=status,
-                answered_by=self._who if status else "nobody",
-                error=error,
-                elapsed_s=self._context.loop.time() - self._began_at,
-                bytes_up=self._bytes_up,
-                bytes_down=self._bytes_down,
-            ),
+            self, self._tally.record(self._order, self._route, who, status, error, self._context.loop.time())
         )

@@ -41,6 +41,9 @@ class GatewayRecord:
     """One finished exchange. ``target`` still has its values: redact before showing.
 
     ``answered_by`` is store, agent, gateway or nobody; ``error`` a name of the error contract, ``client_gone``, or "".
+    ``waited_s`` is the time until the request was handed to a channel (place, tunnel, channel), ``first_byte_s`` until
+    the first byte of the answer, both from the begin and None where it did not come so far. ``tunnel_s`` is the
+    tunnel's share in between: the round trip that the agent measured last, None where nobody does, 0 in mode Cloud.
     """
 
     request_id: str
@@ -54,6 +57,16 @@ class GatewayRecord:
     elapsed_s: float
     bytes_up: int
     bytes_down: int
+    waited_s: float | None = None
+    first_byte_s: float | None = None
+    tunnel_s: float | None = None
+
+    @property
+    def store_s(self) -> float | None:
+        """An estimate of the store's share: what is left until the first byte without waiting and tunnel."""
+        if self.first_byte_s is None or self.waited_s is None or self.tunnel_s is None:
+            return None
+        return max(0.0, self.first_byte_s - self.waited_s - self.tunnel_s)
 
 
 class Phase(Enum):

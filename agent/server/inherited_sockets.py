@@ -13,7 +13,7 @@ from typing import Final
 from agent.errors import StartError
 
 FIRST_FD: Final = 3  # SD_LISTEN_FDS_START
-NAMES: Final = ("ssh", "gateway")
+NAMES: Final = ("ssh", "gateway", "panel")
 
 _VARIABLES: Final = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 _HINT: Final = f"name each socket unit's with FileDescriptorName={' or '.join(NAMES)}."
@@ -36,7 +36,7 @@ class InheritedSockets:
     def take(cls, environ: MutableMapping[str, str], pid: int) -> InheritedSockets:
         """What ``environ`` says was passed to process ``pid``; the variables are removed, since no child inherits it.
 
-        Raises ``StartError`` when something other than listening TCP sockets named ``ssh`` and ``gateway`` came.
+        Raises ``StartError`` when something other than listening TCP sockets of these names came.
         """
         given = {name: environ.pop(name, "") for name in _VARIABLES}
         if given["LISTEN_PID"] != str(pid):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import html
 import re
 from collections.abc import Iterable
 
-from agent.body import ChunkedBody
 from agent.doctor.answer import BODY_MAX_BYTES, ProbeAnswer, detail_of
-from agent.errors import ExchangeError, MessageError, StoreBadResponse, StoreTimeout
-from agent.http1 import Field, Framing, HeadBuffer, RequestHead, parse_response_head
+from agent.doctor.answer_bytes import read_answer
+from agent.errors import ExchangeError, StoreBadResponse, StoreTimeout
+from agent.http1 import Field, Framing, RequestHead
 from agent.server.exchange import Exchange
 from agent.server.gateway_context import GatewayContext
 from agent.server.order import Order, head_for, request_id_of
@@ -19,6 +18,7 @@ from agent.server.routes import Route
 from agent.target import store_target
 from agent.tunnel.text import printable
 
+_KEPT = 2 * BODY_MAX_BYTES
 _MESSAGE = re.compile(rb"<message>([^<]{1,2000})</message>")
 _DETAILS = re.compile(rb'details="([a-z_]{1,40})"')
 
@@ -33,7 +33,7 @@ class _Asker:
         self.over: asyncio.Future[None] = loop.create_future()
 
     def send(self, data: bytes) -> None:
-        if len(self.raw) < 2 * BODY_MAX_BYTES:
+        if len(self.raw) < 2 * _KEPT:
             self.raw += data
 
     def want_body(self) -> None:
@@ -88,33 +88,18 @@ async def ask(
     elapsed_s = loop.time() - began_at
     if asker.error is not None:
         return ProbeAnswer(0, error_name=asker.error.name, error_detail=asker.error.detail, elapsed_s=elapsed_s)
-    return _parsed(bytes(asker.raw), to_head=method == b"HEAD", elapsed_s=elapsed_s)
+    return _named(read_answer(bytes(asker.raw), to_head=method == b"HEAD", elapsed_s=elapsed_s, body_max_bytes=_KEPT))
 
 
-def _parsed(raw: bytes, *, to_head: bool, elapsed_s: float) -> ProbeAnswer:
-    heads = HeadBuffer(response=True)
-    raw_head = heads.feed(raw)
-    while raw_head is not None and parse_response_head(raw_head, to_head=to_head).status < 200:
-        raw_head = heads.feed(heads.rest)
-    if raw_head is None:
-        return ProbeAnswer(0, error_name=StoreBadResponse.name, elapsed_s=elapsed_s)
-    head = parse_response_head(raw_head, to_head=to_head)
-    lines = raw_head[:-4].split(b"\r\n")[1:]
-    fields = tuple((name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in lines))
-    body = _dechunked(heads.rest) if head.framing is Framing.CHUNKED else heads.rest
-    # Proxy-Status of a store never comes this far: one that is here was made by the agent (RFC 9209).
-    status = next((value for name, value in fields if name.lower() == b"proxy-status"), b"")
-    named = _DETAILS.search(status)
-    if named is not None:
-        message = _MESSAGE.search(body)
-        name = named[1].decode()
-        detail = detail_of(name, html.unescape(message[1].decode("utf-8", "replace"))) if message else ""
-        return ProbeAnswer(0, error_name=name, error_detail=printable(detail, 400), elapsed_s=elapsed_s)
-    return ProbeAnswer(head.status, fields, body[:BODY_MAX_BYTES], None, elapsed_s)
+def _named(answer: ProbeAnswer) -> ProbeAnswer:
+    """An answer of the agent's own as the error that it names.
 
-
-def _dechunked(raw: bytes) -> bytes:
-    payload: list[bytes] = []
-    with contextlib.suppress(MessageError):  # what was kept may end in the middle of a chunk
-        ChunkedBody(StoreBadResponse, payload).feed(raw)
-    return b"".join(payload)
+    Proxy-Status of a store never comes this far: one that is here was made by the agent (RFC 9209).
+    """
+    named = _DETAILS.search(answer.field(b"proxy-status"))
+    if named is None:
+        return answer
+    message = _MESSAGE.search(answer.body)
+    name = named[1].decode()
+    detail = detail_of(name, html.unescape(message[1].decode("utf-8", "replace"))) if message else ""
+    return ProbeAnswer(0, error_name=name, error_detail=printable(detail, 400), elapsed_s=answer.elapsed_s)

@@ -9,8 +9,8 @@ from typing import Final
 
 import asyncssh
 
-from agent.errors import SettingsError
-from agent.server.data_directory import read_secret_file, write_secret_file
+from agent.errors import SettingsError, StartError
+from agent.server.data_directory import read_secret_file, replace_secret_file, write_secret_file
 from agent.server.vault import KeyRing
 
 KEY_RING_FILE: Final = "key-ring"
@@ -44,7 +44,26 @@ class HostKey:
         return f"{name} {algorithm} {key}"
 
 
-def load_key_ring(data_dir: Path, environ: Mapping[str, str], *, may_create: bool) -> KeyRing:
+@dataclass(frozen=True, slots=True)
+class KeyRingSource:
+    """The key ring, and the file it is kept in; None when it comes from the environment or a credential."""
+
+    ring: KeyRing
+    file: Path | None
+
+    def replace(self, ring: KeyRing) -> KeyRingSource:
+        """Keep another ring in the file, whole or not at all. Raises StartError, also where there is no file."""
+        if self.file is None:
+            raise StartError(
+                "The key ring comes from the environment or a credential, which this program cannot write: change it "
+                f"there (a new key is a last line {max(ring.keys)}:BASE64, BASE64 from openssl rand -base64 32), "
+                "restart the server, then run integration-server keys rotate."
+            )
+        replace_secret_file(self.file, _KEY_RING_NOTE + ring.dump(), "key ring")
+        return KeyRingSource(ring, self.file)
+
+
+def load_key_ring(data_dir: Path, environ: Mapping[str, str], *, may_create: bool) -> KeyRingSource:
     """The key ring from the environment, a systemd credential or the data directory, in this order.
 
     Without one it is made in the data directory, but only when ``may_create``: with sealed API keys in the
@@ -54,21 +73,14 @@ def load_key_ring(data_dir: Path, environ: Mapping[str, str], *, may_create: boo
     """
     text = environ.get(KEY_RING_VARIABLE)
     if text:
-        return KeyRing.parse(text, f"the environment variable {KEY_RING_VARIABLE}")
-    credentials = environ.get("CREDENTIALS_DIRECTORY")
-    if credentials:
-        # systemd makes credentials 0440 root-owned inside a directory that only the service can enter.
-        credential = Path(credentials) / KEY_RING_FILE
-        try:
-            return KeyRing.parse(credential.read_text(encoding="utf-8"), f"the credential {credential}")
-        except FileNotFoundError:
-            pass
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(f"The credential {credential} cannot be read; check LoadCredential=.") from None
+        return KeyRingSource(KeyRing.parse(text, f"the environment variable {KEY_RING_VARIABLE}"), None)
+    text = read_credential(environ, KEY_RING_FILE)
+    if text is not None:
+        return KeyRingSource(KeyRing.parse(text, f"the credential {KEY_RING_FILE}"), None)
     path = data_dir / KEY_RING_FILE
     text = read_secret_file(path, "key ring")
     if text is not None:
-        return KeyRing.parse(text, str(path))
+        return KeyRingSource(KeyRing.parse(text, str(path)), path)
     if not may_create:
         raise SettingsError(
             f"The key ring {path} is missing, and the database holds API keys that only it can open; "
@@ -76,7 +88,22 @@ def load_key_ring(data_dir: Path, environ: Mapping[str, str], *, may_create: boo
         )
     ring = KeyRing.generate()
     write_secret_file(path, _KEY_RING_NOTE + ring.dump(), "key ring")
-    return ring
+    return KeyRingSource(ring, path)
+
+
+def read_credential(environ: Mapping[str, str], name: str) -> str | None:
+    """The systemd credential of this name, without blanks around it; None when there is none. Raises SettingsError."""
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return None
+    # systemd makes credentials 0440 root-owned inside a directory that only the service can enter.
+    credential = Path(directory) / name
+    try:
+        return credential.read_text(encoding="utf-8").strip() or None
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"The credential {credential} cannot be read; check LoadCredential=.") from None
 
 
 def load_host_key(data_dir: Path) -> HostKey:

@@ -88,6 +88,7 @@ class AgentLink(asyncssh.SSHServer):
         record = self._context.authenticate(username, password)
         if record is None:
             self._entrance.wrong_secret()
+        if record is None or (record.plain_store is not None and not record.enabled):  # which cannot be told why
             log.warning("agent.login_refused", agent_id=printable(username, 64), peer=self.peer)
             return False
         if record.plain_store is None and self._client_is_openssh():
@@ -109,17 +110,18 @@ class AgentLink(asyncssh.SSHServer):
 
     def auth_completed(self) -> None:
         """Logged in: give the place back, and wait for forward and hello, but not for long."""
-        if self._record is None:  # cannot be: begin_auth is True and passwords are the only method
+        record = self._record
+        if record is None:  # cannot be: begin_auth is True and passwords are the only method
             self._conn.abort()
             return
         self._logged_in = True
         self._entrance.logged_in()
-        if self._context.registry.attach(self._record.agent_id, self) > self._config.links_per_agent_max:
+        if self._context.registry.attach(record.agent_id, self, record.secret_id) > self._config.links_per_agent_max:
             log.warning("agent.dropped", **self.names(), reason="too many connections of this agent")
             self._conn.disconnect(TOO_MANY_CONNECTIONS, "too many connections of this agent")
             return
         self._pulse = Pulse(self._conn, self._flow, self._config.silence_limit_s)
-        if self._record.plain_store is not None:
+        if record.plain_store is not None:
             # No heartbeats in plain ssh: its answers to these requests are the sign of life.
             self._conn.set_keepalive(self._config.heartbeat_interval_s, 2)
         self.set_deadline(self._config.hello_timeout_s, "no hello in time")

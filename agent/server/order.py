@@ -18,8 +18,6 @@ from agent.target import gateway_target, store_target
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _RIGHTS = (Denial.METHOD, Denial.RESOURCE)
-_OURS = frozenset({b"authorization", b"x-request-id"})
-_OURS_HTTP10 = _OURS | {b"expect"}  # RFC 9110 10.1.1: an HTTP/1.0 client cannot mean it
 
 
 @dataclass(slots=True)
@@ -129,5 +127,5 @@ def head_for(route: Route, head: RequestHead, target: bytes, request_id: bytes) 
         route.target_prefix + target,
         route.host,
         own_fields=route.own_fields + REQUEST_ID_FIELD + b": " + request_id + b"\r\n",
-        omitted=_OURS_HTTP10 if head.minor == 0 else _OURS,
+        omitted=route.omitted_http10 if head.minor == 0 else route.omitted,
     )

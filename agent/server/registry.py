@@ -13,9 +13,9 @@ import structlog
 
 from agent.server.agent_record import AgentRecord
 from agent.server.tunnel import NO_MORE_AUTH_METHODS, TOO_MANY_CONNECTIONS, ChannelPool, Tunnel, TunnelLink
+from agent.server.tunnel_snapshot import TunnelSnapshot
 from agent.store_url import Store
 from agent.tunnel.messages import Goodbye
-from agent.tunnel.text import printable
 
 log = structlog.get_logger("agent")
 
@@ -54,28 +54,6 @@ class LastSeen:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class TunnelSnapshot:
-    """A tunnel as the control plane shows it; texts that the agent chose are escaped."""
-
-    agent_id: str
-    agent_name: str
-    instance_id: str
-    index: int
-    plain: bool
-    peer: str
-    host: str
-    version: str
-    stores: tuple[str, ...]
-    draining: bool
-    in_flight: int
-    channels_idle: int
-    channels_busy: int
-    connected_at: float
-    last_heartbeat_at: float
-    round_trip_s: float | None
-
-
 class Registry:
     """All tunnels of this server, in memory; every change is synchronous and tells the subscribers.
 
@@ -91,7 +69,7 @@ class Registry:
         self._pool_factory = pool_factory
         self._clock = clock
         self._tunnels: dict[str, list[Tunnel]] = {}
-        self._links: dict[str, set[TunnelLink]] = {}
+        self._links: dict[str, dict[TunnelLink, str]] = {}  # with the record of the secret that was given
         self._last_seen: dict[str, LastSeen] = {}
         self._last_served: dict[str, dict[Store, tuple[LastSeen, str]]] = {}  # with the instance that served it
         self._subscribers: list[Callable[[RegistryEvent], None]] = []
@@ -143,20 +121,20 @@ class Registry:
 
     def snapshot(self) -> tuple[TunnelSnapshot, ...]:
         """All tunnels, for the control plane."""
-        return tuple(_snapshot(tunnel) for tunnels in self._tunnels.values() for tunnel in tunnels)
+        return tuple(TunnelSnapshot.of(tunnel) for tunnels in self._tunnels.values() for tunnel in tunnels)
 
     # -- for the SSH endpoint ------------------------------------------------------------------------------------
 
-    def attach(self, agent_id: str, link: TunnelLink) -> int:
+    def attach(self, agent_id: str, link: TunnelLink, secret_id: str = "") -> int:
         """A connection logged in as this agent; from now on ``evict_agent`` reaches it. Returns how many it has."""
-        links = self._links.setdefault(agent_id, set())
-        links.add(link)
+        links = self._links.setdefault(agent_id, {})
+        links[link] = secret_id
         return len(links)
 
     def detach(self, agent_id: str, link: TunnelLink) -> None:
         """That connection is gone."""
-        links = self._links.get(agent_id, set())
-        links.discard(link)
+        links = self._links.get(agent_id, {})
+        links.pop(link, None)
         if not links:
             self._links.pop(agent_id, None)
 
@@ -241,13 +219,25 @@ class Registry:
 
     # -- for the control plane -----------------------------------------------------------------------------------
 
-    def evict_agent(self, agent_id: str, reason: str = "revoked") -> None:
-        """Cut every connection of a revoked agent at once, also one that is still saying hello."""
+    def evict_agent(
+        self,
+        agent_id: str,
+        reason: str = "revoked",
+        goodbye: Goodbye = Goodbye.REVOKED,
+        kept: frozenset[str] = frozenset(),
+    ) -> None:
+        """Cut every connection of an agent at once, also one that is still saying hello.
+
+        Those that logged in with a secret whose record is in ``kept`` stay.
+        """
+        going = [link for link, secret_id in self._links.get(agent_id, {}).items() if secret_id not in kept]
         for tunnel in self.tunnels(agent_id):
-            self.remove(tunnel, reason)
-        self._last_served.pop(agent_id, None)
-        for link in tuple(self._links.get(agent_id, ())):
-            link.disconnect(NO_MORE_AUTH_METHODS, reason, Goodbye.REVOKED)
+            if not kept or tunnel.link in going:
+                self.remove(tunnel, reason)
+        if not kept:
+            self._last_served.pop(agent_id, None)
+        for link in going:
+            link.disconnect(NO_MORE_AUTH_METHODS, reason, goodbye)
 
     def _is_gone(self, tunnel: Tunnel, reason: str) -> None:
         """Remember what nobody serves now that it did, the newest ``SERVED_MAX`` stores."""
@@ -276,24 +266,3 @@ class Registry:
                 callback(event)
             except Exception:  # a subscriber's defect must not leave the registry half changed
                 log.exception("registry.subscriber_failed", change=event.change.value)
-
-
-def _snapshot(tunnel: Tunnel) -> TunnelSnapshot:
-    return TunnelSnapshot(
-        agent_id=tunnel.agent_id,
-        agent_name=tunnel.agent_name,
-        instance_id=tunnel.instance_id,
-        index=tunnel.index,
-        plain=tunnel.plain,
-        peer=tunnel.peer,
-        host=printable(tunnel.host),
-        version=printable(tunnel.version),
-        stores=tuple(str(rule.store) for rule in tunnel.rules),
-        draining=tunnel.goes,
-        in_flight=tunnel.in_flight,
-        channels_idle=tunnel.channels.idle_count if tunnel.channels is not None else 0,
-        channels_busy=tunnel.channels.busy_count if tunnel.channels is not None else 0,
-        connected_at=tunnel.connected_at,
-        last_heartbeat_at=tunnel.last_heartbeat_at,
-        round_trip_s=tunnel.round_trip_s,
-    )

@@ -6,15 +6,23 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from agent.policy import Rule, narrow
 from agent.store_url import Store
 
+_OURS: Final = frozenset({b"authorization", b"x-request-id"})
+_AFTER_FORWARDER_S: Final = 20.0  # its connect and TLS time-outs, and a margin
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A connection as the gateway sees it. ``rule`` is what the connection opens; the agent may open less."""
+    """A connection as the gateway sees it. ``rule`` is what the connection opens; the agent may open less.
+
+    ``headers`` go with every request; a client's own fields of these names, and of those in ``omitted`` (lower case;
+    RFC 9110 10.1.1: an HTTP/1.0 client cannot mean ``Expect``), are left out. ``ca_pem`` and ``verify_tls`` are of mode
+    Cloud.
+    """
 
     connection_id: str
     slug: str
@@ -28,14 +36,26 @@ class Route:
     rule: Rule
     concurrency: int = 8
     shop_host: str | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    response_timeout_s: float | None = None
+    test_path: str = "/api/"
+    test_method: Literal["GET", "HEAD"] = "GET"
+    ca_pem: str | None = field(default=None, repr=False)
+    verify_tls: bool = True
     own_fields: bytes = field(init=False, repr=False)
+    omitted: frozenset[bytes] = field(init=False, repr=False)
+    omitted_http10: frozenset[bytes] = field(init=False, repr=False)
     target_prefix: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         credential = b""
         if self.key_in == "basic":
             credential = b"Authorization: Basic " + base64.b64encode(self.api_key.encode() + b":") + b"\r\n"
-        object.__setattr__(self, "own_fields", credential)
+        lines = b"".join(f"{name}: {value}\r\n".encode("ascii") for name, value in self.headers)
+        omitted = _OURS | {name.lower().encode("ascii") for name, _ in self.headers}
+        object.__setattr__(self, "own_fields", credential + lines)
+        object.__setattr__(self, "omitted", omitted)
+        object.__setattr__(self, "omitted_http10", omitted | {b"expect"})
         object.__setattr__(self, "target_prefix", self.store.origin.encode())
 
     @property
@@ -43,13 +63,23 @@ class Route:
         """What stands in ``Host`` of the proxy request: the store's host[:port], or the shop's own where it differs."""
         return (self.shop_host or self.store.authority).encode()
 
+    def silence_s(self, default_s: float) -> float:
+        """How long nothing may come from the store's side.
+
+        In mode Cloud the forwarder in this process has the connection's own limit, and is to speak first.
+        """
+        if self.response_timeout_s is None:
+            return default_s
+        return self.response_timeout_s + (_AFTER_FORWARDER_S if self.mode == "cloud" else 0.0)
+
     def leads_like(self, other: Route) -> bool:
         """Would a request made for the other one be right for this one, too: same store, API key, rule and way?"""
         return _ways(self) == _ways(other)
 
 
 def _ways(route: Route) -> tuple[object, ...]:
-    return route.mode, route.agent_id, route.store, route.host, route.api_key, route.key_in, route.rule
+    way = (route.mode, route.agent_id, route.store, route.host, route.ca_pem, route.verify_tls)
+    return *way, route.api_key, route.key_in, route.headers, route.rule
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +119,11 @@ class RoutingTable:
         self._rules = {}
         for callback in tuple(self.on_replace):
             callback()
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every connection."""
+        return tuple(self._by_id.values())
 
     def find(self, slug: bytes, key: bytes | None, now: float) -> tuple[Route, KeyGrant] | None:
         """The connection that ``slug`` names, if ``key`` opens it at unix time ``now``.

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import agent
 from agent.process_report import ProcessReport
 from agent.server.gateway import Gateway
 from agent.server.operations.live_tables import LiveTables
-from agent.server.operations.status import GatewayReport, Listeners, Occupancy, ServerReport, TunnelReport
+from agent.server.operations.status import (
+    GatewayReport,
+    ListenerReport,
+    Listeners,
+    Occupancy,
+    ServerReport,
+    TunnelReport,
+)
 from agent.server.registry import Registry
 from agent.server.sshd import SshEndpoint
+from agent.server.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,8 @@ class SelfReport:
     endpoint: SshEndpoint
     listeners: Listeners
     own_connections: Callable[[], int]
+    panel: Callable[[], ListenerReport | None]
+    traffic: Traffic
     started_at: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> ServerReport:
@@ -42,12 +52,13 @@ class SelfReport:
             uptime_s=round(time.monotonic() - self.started_at, 3),
             state=state,
             draining=context.leaving,
-            listeners=self.listeners,
+            listeners=replace(self.listeners, panel=self.panel()),
             host_key_fingerprint=self.endpoint.fingerprint,
             agents_registered=registered,
             agents_online=len({tunnel.agent_id for tunnel in tunnels}),
             ssh_connections=self.endpoint.connection_count,
             gateway=GatewayReport(self.gateway.client_count, context.active, context.upstreams.parked_count),
+            traffic=self.traffic.lately(),
             channels=Occupancy(
                 idle=sum(tunnel.channels.idle for tunnel in tunnels) + cloud.channels_idle,
                 busy=sum(tunnel.channels.busy for tunnel in tunnels) + cloud.channels_busy,

@@ -17,7 +17,6 @@ from agent.server.settings_tables import (
     Patience,
     Seconds,
     SettingsTable,
-    SmtpSettings,
     WatchSettings,
 )
 from agent.settings import AbsolutePath, LogSettings
@@ -116,7 +115,6 @@ class ServerSettings(BaseSettings):
     gateway: GatewaySettings = GatewaySettings()
     panel: PanelSettings = PanelSettings()
     cloud: CloudSettings = CloudSettings()
-    smtp: SmtpSettings = SmtpSettings()
     watch: WatchSettings = WatchSettings()
     log: LogSettings = LogSettings()
 

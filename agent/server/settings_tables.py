@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -35,22 +35,6 @@ class PanelSettings(SettingsTable):
     session_lifetime_s: Annotated[float, Field(ge=60, le=31_536_000)] = Field(
         default=604_800, description="A session ends after so many seconds in any case."
     )
-
-
-class SmtpSettings(SettingsTable):
-    """``[smtp]``: the mail server through which notices are sent; without ``host`` none is sent by mail."""
-
-    host: str | None = Field(default=None, description="Name of the mail server.")
-    port: Annotated[int, Field(ge=1, le=65535)] = Field(default=587, description="Its port.")
-    security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="How the connection is protected; none only for a relay on this machine."
-    )
-    user: str | None = Field(default=None, description="Name to log in with; none: no login.")
-    password_file: AbsolutePath | None = Field(
-        default=None,
-        description="File with the password, readable by nobody else; or the systemd credential smtp-password.",
-    )
-    sender: str | None = Field(default=None, description="Address that notices come from; needed with host.")
 
 
 class WatchSettings(SettingsTable):

@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from agent.checkup.plan import CheckPlan
+from agent.server.db.claim import DatabaseClaim
 from agent.server.db.database import open_database
 from agent.server.db.tables import CONNECTIONS
-from agent.server.keys import HostKey, load_host_key, load_key_ring
+from agent.server.keys import HostKey, KeyRingSource, load_host_key, load_key_ring, read_credential
 from agent.server.operations.control_plane import ControlPlane, InternalExchange, ServerFacts
 from agent.server.operations.live_tables import LiveTables
 from agent.server.operations.status import ServerReport
 from agent.server.registry import Registry
-from agent.server.routes import RoutingTable
+from agent.server.routes import Route, RoutingTable
 from agent.server.settings import ServerSettings
+from agent.server.traffic import Traffic
 from agent.server.vault import Vault
+
+DATABASE_CREDENTIAL: Final = "database-url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,8 @@ class ServerState:
     vault: Vault
     host_key: HostKey
     live: LiveTables
+    claim: DatabaseClaim
+    keys: KeyRingSource
 
     def control_plane(
         self,
@@ -38,17 +46,34 @@ class ServerState:
         registry: Registry | None = None,
         exchange: InternalExchange | None = None,
         report: Callable[[], ServerReport] | None = None,
+        cloud_plan: Callable[[Route], CheckPlan] | None = None,
+        traffic: Traffic | None = None,
     ) -> ControlPlane:
         """Operations over this state."""
         facts = ServerFacts(
             public_ssh_address=self.settings.public_ssh_address,
             public_gateway_url=self.settings.public_gateway_url,
+            public_panel_url=self.settings.public_panel_url,
             listening_gateway_url=listening_gateway_url,
             host_key_fingerprint=self.host_key.fingerprint,
             known_hosts_line=self.host_key.known_hosts_line,
+            session_idle_s=self.settings.panel.session_idle_timeout_s,
+            session_lifetime_s=self.settings.panel.session_lifetime_s,
+            test_history_max=self.settings.watch.history_max,
+            certificate_warning_days=self.settings.watch.certificate_warning_days,
         )
         return ControlPlane(
-            self.engine, self.vault, self.live, facts, registry=registry, exchange=exchange, report=report
+            self.engine,
+            self.vault,
+            self.live,
+            facts,
+            keys=self.keys,
+            data_dir=self.settings.data_dir,
+            registry=registry,
+            exchange=exchange,
+            report=report,
+            cloud_plan=cloud_plan,
+            traffic=traffic,
         )
 
 
@@ -59,13 +84,24 @@ async def opened_state(settings: ServerSettings, environ: Mapping[str, str]) -> 
     Raises StartError or SettingsError, one sentence.
     """
     host_key = load_host_key(settings.data_dir)
-    engine = await open_database(settings.data_dir)
+    engine = await open_database(settings.data_dir, database_address(settings, environ))
+    claim = DatabaseClaim(engine)
     try:
+        await claim.take()
         async with engine.connect() as connection:
             sealed = (await connection.execute(select(func.count()).select_from(CONNECTIONS))).scalar_one()
-        vault = Vault(load_key_ring(settings.data_dir, environ, may_create=sealed == 0))
+        keys = load_key_ring(settings.data_dir, environ, may_create=sealed == 0)
+        vault = Vault(keys.ring)
         live = LiveTables(RoutingTable())
         await live.refresh(engine, vault)
-        yield ServerState(settings, engine, vault, host_key, live)
+        yield ServerState(settings, engine, vault, host_key, live, claim, keys)
     finally:
+        await claim.release()
         await engine.dispose()
+
+
+def database_address(settings: ServerSettings, environ: Mapping[str, str]) -> str | None:
+    """The address of PostgreSQL: of the settings, or the systemd credential; None = SQLite. Raises SettingsError."""
+    if settings.database_url is not None:
+        return settings.database_url.get_secret_value()
+    return read_credential(environ, DATABASE_CREDENTIAL)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
 from agent.store_url import Store
 from agent.streams import ByteSession
-from agent.tunnel.messages import Goodbye, Hello
+from agent.tunnel.messages import CheckDone, CheckStep, Goodbye, Hello, Message
 
 PLAIN_INSTANCE = "plain-ssh"
 TOO_MANY_CONNECTIONS = 12  # RFC 4250 4.2.2
@@ -70,6 +71,9 @@ class Tunnel:
     draining: bool = False
     in_flight: int = 0
     channels: Any = None
+    features: frozenset[str] = frozenset()  # what it said that it can
+    say: Callable[[Message], bool] | None = None  # how it is told something; plain ssh has no such way
+    inbox: dict[str, Callable[[CheckStep | CheckDone], None]] = field(default_factory=dict)  # by the check's id
     _stores: frozenset[Store] = frozenset()
 
     def __post_init__(self) -> None:
@@ -96,6 +100,7 @@ class Tunnel:
             host=hello.host,
             connected_at=now,
             link=link,
+            features=frozenset(hello.features),
         )
 
     @classmethod

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import structlog
 
 from agent.errors import AgentOffline, ConnectionBusy, ExchangeError, PolicyDenied, ServerDraining
-from agent.server.channels import ChannelPool, UpstreamChannel
+from agent.server.channel_pool import ChannelPool
+from agent.server.channels import UpstreamChannel
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, Phase
 from agent.server.registry import LastSeen, Registry

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -89,6 +89,23 @@ class KeyRing:
         """The text that `parse` reads; the current key stands last."""
         ids = [key_id for key_id in self.keys if key_id != self.current] + [self.current]
         return "".join(f"{key_id}:{base64.b64encode(self.keys[key_id]).decode()}\n" for key_id in ids)
+
+    def with_new_key(self) -> Self:
+        """The ring with one more key, which seals from then on."""
+        key_id = max(self.keys) + 1
+        return type(self)({**self.keys, key_id: AESGCM.generate_key(bit_length=256)}, key_id)
+
+    def only(self, ids: Container[int]) -> Self:
+        """The ring with the current key, and of the others only these."""
+        kept = {key_id: key for key_id, key in self.keys.items() if key_id == self.current or key_id in ids}
+        return type(self)(kept, self.current)
+
+
+def key_id_of(envelope: bytes) -> int:
+    """Which key sealed it. Raises EnvelopeError for what is no envelope."""
+    if len(envelope) < HEAD_BYTES + TAG_BYTES or envelope[0] != VERSION:
+        raise EnvelopeError(f"This is not an envelope of version {VERSION}.")
+    return int.from_bytes(envelope[1:5], "big")
 
 
 class Vault:

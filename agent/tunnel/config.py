@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agent.tunnel.algorithms import CHANNEL_WINDOW_BYTES
 from agent.tunnel.backoff import BackoffLimits
 from agent.tunnel.flow import LinkLimits
+from agent.tunnel.messages import Check, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class TunnelConfig:
     ``connect_timeout_s`` is for name and TCP, ``login_timeout_s`` from there to the server's welcome. A heartbeat is
     sent when one direction was quiet for ``heartbeat_interval_s`` (the server may ask for a shorter time), and a
     server from which nothing came for ``silence_limit_s`` is given up; after a suspend it has ``challenge_s`` to
-    answer. ``channels_max`` bounds what a server can open in one tunnel.
+    answer. ``channels_max`` bounds what a server can open in one tunnel. ``on_check`` is given a check that the server
+    asks for, and how to answer; None: it is not made.
     """
 
     tunnels: int = 2
@@ -30,3 +33,4 @@ class TunnelConfig:
     channel_window_bytes: int = CHANNEL_WINDOW_BYTES
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     link: LinkLimits = field(default_factory=LinkLimits)
+    on_check: Callable[[Check, Callable[[Message], bool]], None] | None = None

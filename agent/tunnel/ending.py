@@ -21,6 +21,7 @@ class EndReason(Enum):
     PLACE_TAKEN = "place_taken"
     REPLACED = "replaced"
     REVOKED = "revoked"
+    DISABLED = "disabled"
     PROTOCOL = "protocol_error"
     SILENT = "silent"
     LOST = "lost"
@@ -42,6 +43,7 @@ _SLOW = frozenset(
         EndReason.NOT_GRANTED,
         EndReason.PLACE_TAKEN,
         EndReason.REVOKED,
+        EndReason.DISABLED,
     }
 )
 

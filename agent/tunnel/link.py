@@ -18,8 +18,20 @@ from agent.tunnel.channel import ChannelSession
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.control import AgentControl, ControlStream
 from agent.tunnel.ending import Ending, EndReason
+from agent.tunnel.goodbyes import ending_of
 from agent.tunnel.liveness import Liveness
-from agent.tunnel.messages import Bye, ControlError, Drain, Goodbye, Heartbeat, HeartbeatAck, Hello, Message, Welcome
+from agent.tunnel.messages import (
+    Bye,
+    Check,
+    ControlError,
+    Drain,
+    Goodbye,
+    Heartbeat,
+    HeartbeatAck,
+    Hello,
+    Message,
+    Welcome,
+)
 from agent.tunnel.ssh import LoginError, PinnedClient, login
 from agent.tunnel.text import printable
 from agent.tunnel.token import AccessToken
@@ -28,14 +40,6 @@ log = structlog.get_logger("agent")
 
 BY_APPLICATION = 11  # RFC 4250 4.2.2
 REPLACED = 12
-
-_GOODBYES = {
-    Goodbye.REPLACED: EndReason.REPLACED,
-    Goodbye.PLACE_TAKEN: EndReason.PLACE_TAKEN,
-    Goodbye.REVOKED: EndReason.REVOKED,
-    Goodbye.PROTOCOL: EndReason.PROTOCOL,
-    Goodbye.SHUTDOWN: EndReason.SERVER_LEFT,
-}
 
 
 class AgentLink:
@@ -207,23 +211,11 @@ class AgentLink:
                 self._goodbye = Ending(EndReason.SERVER_LEFT, printable(message.reason), message.hint_s)
                 self._control.send(Drain(ack=True))
                 self._on_drain()
+        elif isinstance(message, Check):
+            if self._config.on_check is not None:
+                self._config.on_check(message, self._control.send)
         elif isinstance(message, Bye):
-            reason = _GOODBYES.get(message.goodbye, EndReason.LOST)
-            hint_s = message.hint_s if message.hint_s is not None else self._hint_s
-            self._end(Ending(reason, self._goodbye_sentence(reason, printable(message.reason, 500)), hint_s))
-
-    def _goodbye_sentence(self, reason: EndReason, said: str) -> str:
-        if reason is EndReason.PLACE_TAKEN:
-            return (
-                f"The server at {self.server} turns this instance away: {said}. Stop the other one, let both"
-                " in (integration-server agents update NAME --max-instances 2), or, if nobody here runs it, revoke the"
-                " access token."
-            )
-        if reason is EndReason.REVOKED:
-            return f"The server at {self.server} has revoked this access token; make a new one there."
-        if reason is EndReason.REPLACED:
-            return "Another tunnel with the same identity took this one's place (a copy of the state directory?)."
-        return f"The server at {self.server} said goodbye: {said}"
+            self._end(ending_of(message, self.server, self._hint_s))
 
     def _broken(self, sentence: str) -> None:
         """The server broke the protocol, or its control channel is gone."""
@@ -255,7 +247,7 @@ class AgentLink:
         if self._goodbye is not None:
             ending = self._goodbye
         elif self.welcome.done() and getattr(error, "code", None) == REPLACED:
-            ending = Ending(EndReason.REPLACED, self._goodbye_sentence(EndReason.REPLACED, ""))
+            ending = ending_of(Bye(code=Goodbye.REPLACED.value), self.server, None)
         else:
             cause = printable(str(error)) if error is not None else "closed by the other side"
             ending = Ending(EndReason.LOST, f"The connection to {self.server} broke: {cause}.")

@@ -21,28 +21,46 @@ from pydantic import (
     model_validator,
 )
 
-from agent.errors import AgentError, SettingsError
+from agent.errors import SettingsError
 from agent.policy import Rule
 from agent.store_url import Store, make_store
+from agent.tunnel.check_messages import Check, CheckDone, CheckStep
+from agent.tunnel.frame import (
+    LINE_MAX_BYTES,
+    ControlError,
+    Frame,
+    Identity,
+    Name,
+    Resource,
+    Seconds,
+    Sentence,
+)
+
+__all__ = [
+    "LINE_MAX_BYTES",
+    "Bye",
+    "Check",
+    "CheckDone",
+    "CheckStep",
+    "ControlError",
+    "Drain",
+    "Goodbye",
+    "Grant",
+    "Heartbeat",
+    "HeartbeatAck",
+    "Hello",
+    "Message",
+    "Welcome",
+]
 
 PROTOCOL: Final = 1
-LINE_MAX_BYTES: Final = 64 * 1024
 HINT_MAX_S: Final = 300.0
 TUNNELS_MAX: Final = 8
 STORES_MAX: Final = 512
 ROUND_TRIP_MAX_S: Final = 3600.0
 
-Name = Annotated[str, StringConstraints(max_length=255)]
-Sentence = Annotated[str, StringConstraints(max_length=1000)]
-Resource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Identity = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32,64}$")]
 """Hexadecimal, so that it can stand in an HTTP field as it is."""
-
-
-class ControlError(AgentError):
-    """The other side of the control channel broke the protocol: oversize line, no JSON, wrong values, no hello."""
 
 
 class Goodbye(StrEnum):
@@ -52,6 +70,7 @@ class Goodbye(StrEnum):
     REPLACED = "replaced"
     PLACE_TAKEN = "place_taken"
     REVOKED = "revoked"
+    DISABLED = "disabled"
     PROTOCOL = "protocol"
     SILENT = "silent"
     OTHER = "other"
@@ -59,23 +78,6 @@ class Goodbye(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         return cls("other") if isinstance(value, str) else None
-
-
-class _Frame(BaseModel):
-    """What all messages share: frozen, unknown fields ignored, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
-    type: str
-
-    def encode(self) -> bytes:
-        """The line, with its line feed. Raises ``ControlError`` when it is over 64 KiB (hello with too many stores)."""
-        line = self.model_dump_json().encode("utf-8") + b"\n"
-        if len(line) > LINE_MAX_BYTES:
-            raise ControlError(
-                f"The {self.type} message is {len(line)} bytes, over the limit of {LINE_MAX_BYTES}:"
-                " list fewer stores or resources in the agent's settings."
-            )
-        return line
 
 
 class Grant(BaseModel):
@@ -114,7 +116,7 @@ class Grant(BaseModel):
         return make_store(self.scheme, self.host, self.port, self.base_path, self.virtual_uri, self.id_shop)
 
 
-class Hello(_Frame):
+class Hello(Frame):
     """Agent to server, first message; sent again when the agent's settings were reloaded (same identity)."""
 
     type: Literal["hello"] = "hello"
@@ -125,7 +127,8 @@ class Hello(_Frame):
     host: Name = ""
     kind: Literal["agent", "probe"] = "agent"
     nonce: Nonce = "0" * 32
-    stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = []
+    features: Annotated[list[Name], Field(max_length=32)] = Field(default_factory=list)
+    stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = Field(default_factory=list)
 
     @field_serializer("stores")
     def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:
@@ -142,14 +145,14 @@ def hello_size_bytes(stores: list[Grant]) -> int:
     return len(named.model_dump_json().encode("utf-8")) + 1
 
 
-class Welcome(_Frame):
+class Welcome(Frame):
     """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to."""
 
     type: Literal["welcome"] = "welcome"
     protocol: Annotated[int, Field(ge=1, le=65535)] = PROTOCOL
     version: Name = ""
     heartbeat_interval_s: Seconds = 10.0
-    next_pins: Annotated[list[Name], Field(max_length=4)] = []
+    next_pins: Annotated[list[Name], Field(max_length=4)] = Field(default_factory=list)
 
     INTERVAL_MIN_S: ClassVar[float] = 0.25
     INTERVAL_MAX_S: ClassVar[float] = 60.0
@@ -160,7 +163,7 @@ class Welcome(_Frame):
         return min(max(self.heartbeat_interval_s, self.INTERVAL_MIN_S), self.INTERVAL_MAX_S)
 
 
-class Heartbeat(_Frame):
+class Heartbeat(Frame):
     """Agent to server, when nothing else was said for an interval; with the round trip that the last one took."""
 
     type: Literal["heartbeat"] = "heartbeat"
@@ -174,14 +177,14 @@ class Heartbeat(_Frame):
         return cls(sequence=sequence, round_trip_s=bounded_s)
 
 
-class HeartbeatAck(_Frame):
+class HeartbeatAck(Frame):
     """Server to agent, at once; ``sequence`` is that of the heartbeat."""
 
     type: Literal["heartbeat_ack"] = "heartbeat_ack"
     sequence: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
-class Drain(_Frame):
+class Drain(Frame):
     """Either side: I finish what runs, give me nothing new. Answered by a drain with ``ack`` set.
 
     What was sent before the answer has then arrived (SSH keeps the order), so that the side which drains knows that
@@ -201,7 +204,7 @@ class Drain(_Frame):
         return clamp_hint_s(self.retry_after_s)
 
 
-class Bye(_Frame):
+class Bye(Frame):
     """Either side: the connection ends now, and why. The receiver closes; the sender waits for that a moment."""
 
     type: Literal["bye"] = "bye"
@@ -220,7 +223,7 @@ class Bye(_Frame):
         return clamp_hint_s(self.retry_after_s)
 
 
-Message = Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye
+Message = Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye | Check | CheckStep | CheckDone
 _MODELS: Final[dict[str, type[Message]]] = {
     "hello": Hello,
     "welcome": Welcome,
@@ -228,6 +231,9 @@ _MODELS: Final[dict[str, type[Message]]] = {
     "heartbeat_ack": HeartbeatAck,
     "drain": Drain,
     "bye": Bye,
+    "check": Check,
+    "check_step": CheckStep,
+    "check_done": CheckDone,
 }
 
 

@@ -170,7 +170,7 @@ async def test_an_agent_that_does_not_open_the_store_or_is_revoked(own_site: Sit
     assert (await own_site.connect("open", own_site.urls["good"], mode="on-premise"))["ok"]
     assert (await own_site.server.api("post", "agents", "lyon", "revoke"))["tunnels"] == 0
     offline = await own_site.server.api("post", "connections", "open", "test")
-    assert (offline["verdict"], "is revoked" in offline["finding"]) == ("agent_offline", True)
+    assert (offline["verdict"], "is revoked" in offline["finding"]) == ("agent_revoked", True)
 
 
 async def test_what_an_agent_said_outlives_a_restart(own_site: Site) -> None:

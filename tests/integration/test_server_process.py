@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.raw_client import RawClient, basic
-from tests.kit.server_process import ServerProcess, run_server_command
+from tests.kit.server_process import LOOPBACK_LISTENERS, ServerProcess, run_server_command
 
 API_KEY = "CANARY0API0KEY0CANARY0API0KEY012"
 SSH = "agents.example.com:2222"
@@ -49,7 +49,11 @@ async def test_commands_reach_the_gateway_at_once_and_the_end_is_clean(server: S
         assert await status_of(client, "shop-lyon", key) == 401
     assert await server.stop(signal.SIGINT) == 0
     fingerprint = server.ready["host_key"]
-    assert server.out.splitlines() == [
+    panel, intro, link = server.out.splitlines()[3:6]
+    assert panel == f"panel     {server.ready['panel']['url']}"
+    assert "make the first admin here (works once" in intro
+    assert link.strip().startswith(f"{server.ready['panel']['url']}/welcome/")
+    assert [line for line in server.out.splitlines() if line not in (panel, intro, link)] == [
         f"host key  made, {fingerprint}",
         f"ssh       {server.ssh_address}, host key {fingerprint}",
         f"gateway   http://127.0.0.1:{server.gateway_port}",
@@ -91,7 +95,7 @@ async def test_a_second_server_is_refused_and_the_first_lives_on(
     assert second.err.startswith(f"integration-server: Another integration-server (process {server.pid}) is using")
     assert len(second.err.splitlines()) == 1
     socket_path = server.ready["admin_socket"]
-    free = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0")
+    free = LOOPBACK_LISTENERS
     other = await run_server_command(tmp_path / "other", "serve", *free, "--admin-socket", socket_path)
     assert (other.code, "answers on the admin socket" in other.err.splitlines()[-1]) == (1, True)
     assert Path(socket_path).stat().st_mode & 0o777 == 0o600

@@ -170,7 +170,7 @@ async def test_unknown_messages_and_fields_are_ignored(
     control = await raw_control(conn)
     control.say(raw_hello(future_field={"a": [1, 2]}, protocol=7))
     assert (await control.answer("welcome"))["protocol"] == 1
-    control.say({"type": "check", "target": "http://shop.test/"})
+    control.say({"type": "dance", "target": "http://shop.test/"})
     control.say({"type": "heartbeat", "sequence": 5, "load": 0.5})
     assert (await control.answer("heartbeat_ack"))["sequence"] == 5
 

@@ -25,7 +25,7 @@ from agent.forward.session import ForwardSession
 from agent.forward.target import ForwardTimeouts, StoreTable, StoreTarget, tls_context
 from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
-from agent.server.channels import ChannelLimits, ChannelPool
+from agent.server.channel_pool import ChannelLimits, ChannelPool
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway import Gateway
 from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord

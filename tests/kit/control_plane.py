@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from agent.doctor.answer import ProbeAnswer
 from agent.server.api.application import create_application
 from agent.server.api.in_process import call_in_process
@@ -22,6 +24,7 @@ from agent.server.state import opened_state
 
 API_KEY = "CANARY0API0KEY0CANARY0API0KEY012"
 SSH_ADDRESS = "agents.example.com:2222"
+PAGE = {"items", "total", "limit", "offset"}
 
 
 @dataclass
@@ -32,13 +35,15 @@ class ControlApi:
     app: Any
     text: str = ""
 
-    async def call(self, method: str, path: str, body: object = None, actor: str = "tester") -> tuple[int, Any]:
-        """Status and JSON; ``text`` keeps the answer as it came. ``bytes`` are sent as they are."""
+    async def call(
+        self, method: str, path: str, body: object = None, actor: str = "tester", fields: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """Status and JSON (of a page its items); ``text`` keeps the answer as it came. ``bytes`` go as they are."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        fields = {"content-type": "application/json", "actor-name": actor, "content-length": str(len(content))}
-        status, answer = await call_in_process(self.app, method, f"/v1/{path}", fields, content)
+        sent = {"content-type": "application/json", "actor-name": actor, "content-length": str(len(content))}
+        status, answer = await call_in_process(self.app, method, f"/v1/{path}", sent | (fields or {}), content)
         self.text = answer.decode()
-        return status, json.loads(answer) if answer else None
+        return status, items_of(json.loads(answer)) if answer else None
 
     def admits(self, slug: str, key: str) -> Any:
         """Route and grant that the gateway finds now for a client key on a connection; None when it refuses."""
@@ -60,6 +65,11 @@ class ControlApi:
         return await self.created("connections", name=name, **asked)
 
 
+def items_of(answer: Any) -> Any:
+    """The items of a page of a list; any other answer as it is."""
+    return answer["items"] if isinstance(answer, dict) and set(answer) == PAGE else answer
+
+
 @dataclass
 class ScriptedExchange:
     """Stands for the gateway's internal exchange: answers by webservice address, and notes what was asked."""
@@ -74,10 +84,14 @@ class ScriptedExchange:
 
 @contextlib.asynccontextmanager
 async def control_api(
-    data_dir: Path, *, registry: Registry | None = None, exchange: InternalExchange | None = None
+    data_dir: Path,
+    *,
+    registry: Registry | None = None,
+    exchange: InternalExchange | None = None,
+    database_url: str | None = None,
 ) -> AsyncIterator[ControlApi]:
     """The API over the data directory; made on first use, as by the server."""
-    settings = ServerSettings(data_dir=data_dir)
+    settings = ServerSettings(data_dir=data_dir, database_url=SecretStr(database_url) if database_url else None)
     with hold_data_directory(data_dir):
         async with opened_state(settings, {}) as state:
             plane = state.control_plane("http://127.0.0.1:8080", registry=registry, exchange=exchange)

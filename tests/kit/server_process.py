@@ -16,10 +16,16 @@ from typing import Any, Literal, Self
 
 from agent.server.cli.admin import AdminApi
 from agent.server.settings import ServerSettings
+from tests.kit.control_plane import items_of
 from tests.kit.socket_activation import handed_over
 
 SERVER = (sys.executable, "-m", "agent.server.cli.main")
-LOOPBACK_LISTENERS = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--log-format", "json")
+LOOPBACK_LISTENERS = (
+    *("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--panel-listen", "127.0.0.1:0"),
+    *("--log-format", "json"),
+)
+
+_QUIET = {"INTEGRATION_SERVER_WATCH__TEST_INTERVAL_S": "0"}  # no test comes between what a test does and counts
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class ServerProcess:
         self._process = await asyncio.create_subprocess_exec(
             *(handed_over(self.sockets, command) if self.sockets else command),
             pass_fds=tuple(sock.fileno() for sock in self.sockets.values()),
-            env=clean_environment(self.data_dir.parent, **self.environment),
+            env=clean_environment(self.data_dir.parent, **(_QUIET | self.environment)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -110,7 +116,9 @@ class ServerProcess:
             await self._process.communicate()
             raise
         assert json.loads(ready_file.read_text()) == self.ready
+        self._link: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(), name="server-log")
+        self._listening = asyncio.create_task(self._listen(), name="server-out")
         return self
 
     async def __aexit__(
@@ -138,15 +146,16 @@ class ServerProcess:
         """Run a command against this server."""
         return await run_server_command(self.data_dir, *arguments, stdin=stdin)
 
-    async def api(self, method: Literal["get", "post", "delete"], *path: str, **body: object) -> Any:
+    async def api(self, method: Literal["get", "post", "patch", "delete"], *path: str, **body: object) -> Any:
         """Ask the control API over the admin socket, as commands do, without the start of a process.
 
         Raises RefusedError.
         """
         ask = AdminApi(ServerSettings(data_dir=self.data_dir), {})
-        if method == "post":
-            return await asyncio.to_thread(ask.post, *path, body=body)
-        return await asyncio.to_thread(ask.get if method == "get" else ask.delete, *path)
+        if method in ("post", "patch"):
+            change = ask.post if method == "post" else ask.patch
+            return await asyncio.to_thread(change, *path, body=body)
+        return items_of(await asyncio.to_thread(ask.get if method == "get" else ask.delete, *path))
 
     def tell(self, number: int) -> None:
         """Send a signal and wait for nothing."""
@@ -165,15 +174,26 @@ class ServerProcess:
             raise
         finally:
             await self._reading
+            await self._listening
         assert self._process.returncode is not None
         return self._process.returncode
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None
         assert self._process.stderr is not None
         async for line in self._process.stderr:
             self._take(line)
-        self.out += (await self._process.stdout.read()).decode()
+
+    async def _listen(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self.out += line.decode()
+            if "/welcome/" in self.out and not self._link.done():
+                self._link.set_result(line.decode().strip())
+
+    async def first_link(self) -> str:
+        """The address, printed at the first start, at which the first admin is made."""
+        async with asyncio.timeout(10):
+            return await asyncio.shield(self._link)
 
     def _take(self, line: bytes) -> None:
         self.err += line.decode()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from agent.errors import AgentError
@@ -22,6 +24,8 @@ from agent.server.operations.failures import (
     OperationError,
 )
 from agent.server.operations.principal import ForbiddenError
+from agent.server.operations.sessions import LoginRefusedError, TooManyAttemptsError
+from agent.server.panel_gate import NotAuthenticatedError
 from agent.settings_errors import wanted
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -33,17 +37,45 @@ _STATUS: Final[Mapping[type[OperationError], int]] = {
     AddressMissingError: 409,
     InvalidError: 422,
     ForbiddenError: 403,
+    NotAuthenticatedError: 401,
+    LoginRefusedError: 403,
+    TooManyAttemptsError: 429,
 }
 _TITLES: Final = {
     400: "Bad request",
+    401: "Not authenticated",
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    415: "Unsupported media type",
     422: "Not acceptable as it is",
+    429: "Too many attempts",
+    413: "Too long",
     500: "Internal error",
+    503: "Not available now",
 }
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # our own names look so; a key in a wrong place does not
+
+
+class ProblemShown(BaseModel):
+    """Why a request was not done (RFC 9457); ``name`` is stable, ``detail`` a sentence."""
+
+    type: str
+    title: str
+    status: int
+    name: str
+    detail: str
+    field: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a path that answers with these problems, beside those that any path may answer with."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemShown"}}}
+    return {
+        status: {"description": _TITLES[status], "content": content} for status in sorted({401, 403, 503, *statuses})
+    }
 
 
 class Problem(JSONResponse):
@@ -69,6 +101,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OperationError, _operation)  # type: ignore[arg-type]
     app.add_exception_handler(AgentError, _agent_error)
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
+    app.add_exception_handler(SQLAlchemyError, _database)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -96,8 +129,23 @@ def _one_problem(problem: ErrorDetails) -> dict[str, str]:
     return {"field": shown or "body", "message": wanted(problem)}
 
 
+def status_of(error: Exception) -> int:
+    """The status of an operation that did not happen."""
+    return next((status for kind, status in _STATUS.items() if type(error) is kind), 400)
+
+
+def problem_of(error: OperationError) -> Problem:
+    """The answer for an operation that did not happen."""
+    problem = Problem(status_of(error), error.name, str(error), field=error.field)
+    if isinstance(error, TooManyAttemptsError):
+        problem.headers["Retry-After"] = str(round(error.retry_after_s) + 1)
+    if isinstance(error, NotAuthenticatedError):
+        problem.headers["WWW-Authenticate"] = "Bearer"  # not Basic: browsers would open a window of their own
+    return problem
+
+
 async def _operation(_request: Request, error: OperationError) -> Problem:
-    return Problem(_STATUS.get(type(error), 400), error.name, str(error), field=error.field)
+    return problem_of(error)
 
 
 async def _agent_error(_request: Request, error: Exception) -> Problem:
@@ -105,7 +153,20 @@ async def _agent_error(_request: Request, error: Exception) -> Problem:
 
 
 async def _http(_request: Request, error: HTTPException) -> Problem:
-    return Problem(error.status_code, "http", str(error.detail))
+    problem = Problem(error.status_code, "http", str(error.detail))
+    problem.headers.update(error.headers or {})
+    return problem
+
+
+async def _database(request: Request, error: Exception) -> Problem:
+    if isinstance(error, DataError):  # PostgreSQL: NUL in a text, a number beyond its type
+        return Problem(422, "invalid", "A value holds a character or a number that cannot be stored.")
+    _LOG.error("api.database_failed", method=request.method, path=request.url.path, error=type(error).__name__)
+    return Problem(
+        503,
+        "database_unavailable",
+        "The database does not answer; the gateway goes on with what it knows. Try again, or look at the server's log.",
+    )
 
 
 async def _unexpected(request: Request, error: Exception) -> Problem:

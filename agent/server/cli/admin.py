@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError, StartError
@@ -25,6 +25,7 @@ STATUS_TIMEOUT_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 120.0  # a connection test waits for a slow store
 BUSY_PATIENCE_S: Final = 5.0  # a server that is just starting or leaving, or another command
 _BUSY_PAUSE_S: Final = 0.1
+_PAGE: Final = 500
 
 
 class RefusedError(AgentError):
@@ -43,9 +44,23 @@ class AdminApi:
         self._settings = settings
         self._environ = environ
 
-    def get(self, *path: str) -> Any:  # noqa: ANN401 - JSON
+    @property
+    def panel_url(self) -> str | None:
+        """Where people reach the panel, as far as the settings say."""
+        return self._settings.public_panel_url
+
+    def get(self, *path: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         """GET ``/v1/...``; the parts of the path are encoded. Raises RefusedError, StartError, SettingsError."""
-        return self._call("GET", path, None)
+        return self._call("GET", path, None, query)
+
+    def get_all(self, *path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """Every item of a list, page by page; ``query`` holds its filters. Raises as ``get``."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._call("GET", path, None, {**(query or {}), "limit": str(_PAGE), "offset": str(len(found))})
+            found += page["items"]
+            if len(found) >= page["total"] or not page["items"]:
+                return found
 
     def post(self, *path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
         """POST, as ``get``."""
@@ -58,6 +73,23 @@ class AdminApi:
     def delete(self, *path: str) -> Any:  # noqa: ANN401 - JSON
         """DELETE, as ``get``."""
         return self._call("DELETE", path, None)
+
+    def download(self, *path: str, query: Mapping[str, str]) -> bytes:
+        """GET of what is not JSON. Raises as ``get``."""
+        target = f"{_target(path)}?{urlencode(query)}"
+        status, answer = self._answer("GET", target, {"Actor-Name": _actor_name(), "Host": "localhost"}, b"")
+        if not 200 <= status < 300:
+            raise _refused(status, answer)
+        return answer
+
+    def upload(self, *path: str, content: bytes, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+        """POST of what is not JSON. Raises as ``get``."""
+        fields = {"Actor-Name": _actor_name(), "Host": "localhost", "Content-Type": "application/octet-stream"}
+        fields["Content-Length"] = str(len(content))
+        status, answer = self._answer("POST", f"{_target(path)}?{urlencode(query)}", fields, content)
+        if not 200 <= status < 300:
+            raise _refused(status, answer)
+        return json.loads(answer)
 
     def running_status(self) -> dict[str, Any]:
         """What the running server says of itself; unlike the others this never opens the database instead.
@@ -100,25 +132,25 @@ class AdminApi:
             )
         return found
 
-    def _call(self, method: str, path: tuple[str, ...], body: Mapping[str, object] | None) -> Any:  # noqa: ANN401 - JSON
-        target = "/v1/" + "/".join(quote(part, safe="") for part in path)
+    def _call(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        body: Mapping[str, object] | None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        target = _target(path) + (f"?{urlencode(query)}" if query else "")
         content = json.dumps(body).encode() if body is not None else b""
         fields = {"Actor-Name": _actor_name(), "Host": "localhost"}
         if body is not None:
             fields |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
         status, answer = self._answer(method, target, fields, content)
+        if not 200 <= status < 300:
+            raise _refused(status, answer)
         try:
-            given = json.loads(answer)
+            return json.loads(answer)
         except ValueError:
-            given = {}
-        if 200 <= status < 300:
-            return given
-        problem = given if isinstance(given, dict) else {}
-        raise RefusedError(
-            problem.get("detail") or f"The server answered {status} without saying why: its log has more.",
-            str(problem.get("name", "failed")),
-            problem.get("field"),
-        )
+            return {}
 
     def _answer(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
         patience_until = time.monotonic() + BUSY_PATIENCE_S
@@ -173,6 +205,23 @@ class AdminApi:
         async with opened_state(self._settings, self._environ) as state:
             app = create_application(state.control_plane(f"http://127.0.0.1:{port}"))
             return await call_in_process(app, method, target, fields, content)
+
+
+def _target(path: tuple[str, ...]) -> str:
+    return "/v1/" + "/".join(quote(part, safe="") for part in path)
+
+
+def _refused(status: int, answer: bytes) -> RefusedError:
+    try:
+        given = json.loads(answer)
+    except ValueError:
+        given = {}
+    problem = given if isinstance(given, dict) else {}
+    return RefusedError(
+        problem.get("detail") or f"The server answered {status} without saying why: its log has more.",
+        str(problem.get("name", "failed")),
+        problem.get("field"),
+    )
 
 
 class _UnixConnection(http.client.HTTPConnection):

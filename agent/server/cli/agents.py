@@ -1,4 +1,4 @@
-"""``integration-server agents``: create, list, update, revoke."""
+"""``integration-server agents``: create, list, update, clone, rotate, switch, revoke, delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from agent.server.cli.admin import AdminApi, RefusedError
-from agent.server.cli.options import on_admin_api
+from agent.server.cli.agent_token import grace_seconds, show_plain, show_rotated, show_token
+from agent.server.cli.options import on_admin_api, search_option
 from agent.server.cli.output import moment, print_json, print_list, print_outcome
 
 
@@ -77,51 +78,17 @@ def create(
     if as_json:
         print_json(made)
     elif plain_store_url is not None:
-        _show_plain(made)
+        show_plain(made)
     else:
-        _show_token(made)
-
-
-def _show_token(made: dict[str, Any]) -> None:
-    click.echo(f"Agent {made['agent']['name']} is registered. Its access token, shown this once:\n")
-    click.echo(made["access_token"])
-    click.echo(
-        "\nOn the store's network, put it into a file that only the agent's user can read, and start the agent:\n"
-        "  (umask 077; cat > token)          paste the token, Enter, Ctrl-D\n"
-        "  cat > agent.toml                  name the stores that it opens, and Ctrl-D:\n"
-        "    [[stores]]\n"
-        '    url = "https://shop.example.com/api/"\n'
-        "  prestashop-agent config check --config ./agent.toml --token-file ./token\n"
-        "  prestashop-agent run --config ./agent.toml --token-file ./token"
-    )
-
-
-def _show_plain(made: dict[str, Any]) -> None:
-    agent = made["agent"]
-    host, _, port = made["ssh_address"].rpartition(":")
-    origin = agent["plain_store"].partition("://")[2].partition("/")[0]
-    store_host, _, store_port = origin.rpartition(":") if _has_port(origin) else (origin, "", "80")
-    click.echo(f"Agent {agent['name']} is registered for a stock ssh client and for {agent['plain_store']} only.")
-    click.echo("\nThe server's line for ~/.ssh/known_hosts (ssh cannot check a fingerprint by itself):\n")
-    click.echo(made["known_hosts_line"])
-    click.echo("\nThe command, on the store's network:\n")
-    click.echo(
-        f"ssh -N -o StrictHostKeyChecking=yes -o ExitOnForwardFailure=yes -o ServerAliveInterval=10 -p {port} "
-        f"-R store:80:{store_host}:{store_port} {agent['id']}@{host.strip('[]')}"
-    )
-    click.echo("\nThe password it asks for, shown this once:\n")
-    click.echo(made["secret"])
-
-
-def _has_port(origin: str) -> bool:
-    return ":" in origin.rpartition("]")[2]
+        show_token(made)
 
 
 @agents.command("list", epilog="\b\nExample:\n  integration-server agents list --json")
+@search_option
 @on_admin_api
-def list_(api: AdminApi, as_json: bool) -> None:
+def list_(api: AdminApi, search: str, as_json: bool) -> None:
     """List the agents, with state and last heartbeat."""
-    found = api.get("agents")
+    found = api.get_all("agents", query={"q": search})
     replicas: dict[str, Callable[[dict[str, Any]], object]] = {"MAX INSTANCES": lambda agent: agent["max_instances"]}
     print_list(
         found,
@@ -150,12 +117,15 @@ The next login counts with the new number. Instances that are connected stay, al
 """
 )
 @click.argument("agent", metavar="NAME|ID")
+@click.option("--name", help="Another name; connections keep using it.")
 @click.option("--max-instances", type=int, help="Processes that may serve at once.")
 @click.option("--description", help="Where it runs, whom to ask; empty to drop it.")
 @on_admin_api
-def update(api: AdminApi, agent: str, max_instances: int | None, description: str | None, as_json: bool) -> None:
+def update(
+    api: AdminApi, agent: str, name: str | None, max_instances: int | None, description: str | None, as_json: bool
+) -> None:
     """Change an agent; its access token and its tunnels stay."""
-    given = {"max_instances": max_instances, "description": description}
+    given = {"name": name, "max_instances": max_instances, "description": description}
     print_outcome(
         api.patch("agents", agent, body={name: value for name, value in given.items() if value is not None}),
         "Agent {name} ({id}) is updated; max instances: {max_instances}.",
@@ -171,3 +141,80 @@ def revoke(api: AdminApi, agent: str, as_json: bool) -> None:
     print_outcome(
         api.post("agents", agent, "revoke"), "Agent {name} ({id}) is revoked; its tunnels are cut.", as_json=as_json
     )
+
+
+@agents.command(
+    epilog="""\b
+Examples:
+  integration-server agents rotate warehouse
+  integration-server agents rotate warehouse --grace 2h
+
+The new token works at once. Put it into the agent's token file and restart the agent before the grace period ends.
+"""
+)
+@click.argument("agent", metavar="NAME|ID")
+@click.option(
+    "--grace", default="24h", show_default=True, metavar="TIME", help="How long the old one works: 90m, 24h, 7d, 0."
+)
+@on_admin_api
+def rotate(api: AdminApi, agent: str, grace: str, as_json: bool) -> None:
+    """Mint a new access token and print it, this once; the old one works on for a while."""
+    made = api.post("agents", agent, "rotate", body={"grace_period_s": grace_seconds(grace)})
+    if as_json:
+        print_json(made)
+    else:
+        show_rotated(made, grace)
+
+
+@agents.command("end-old-tokens", epilog="\b\nExample:\n  integration-server agents end-old-tokens warehouse")
+@click.argument("agent", metavar="NAME|ID")
+@on_admin_api
+def end_old_tokens(api: AdminApi, agent: str, as_json: bool) -> None:
+    """End replaced tokens now, and cut the tunnels that use them."""
+    print_outcome(
+        api.post("agents", agent, "end-old-tokens"), "The old tokens of agent {name} ({id}) are ended.", as_json=as_json
+    )
+
+
+@agents.command(epilog="\b\nExample:\n  integration-server agents clone warehouse --name warehouse-2")
+@click.argument("agent", metavar="NAME|ID")
+@click.option("--name", required=True, help="The name of the new agent.")
+@on_admin_api
+def clone(api: AdminApi, agent: str, name: str, as_json: bool) -> None:
+    """Register an agent that is set up like another one, and print its access token, this once."""
+    made = api.post("agents", agent, "clone", body={"name": name})
+    if as_json:
+        print_json(made)
+    elif made["access_token"] is None:
+        show_plain(made)
+    else:
+        show_token(made)
+
+
+@agents.command(epilog="\b\nExample:\n  integration-server agents disable warehouse")
+@click.argument("agent", metavar="NAME|ID")
+@on_admin_api
+def disable(api: AdminApi, agent: str, as_json: bool) -> None:
+    """Cut an agent's tunnels and turn it away; its token stays."""
+    print_outcome(
+        api.post("agents", agent, "disable"), "Agent {name} ({id}) is disabled; its tunnels are cut.", as_json=as_json
+    )
+
+
+@agents.command(epilog="\b\nExample:\n  integration-server agents enable warehouse")
+@click.argument("agent", metavar="NAME|ID")
+@on_admin_api
+def enable(api: AdminApi, agent: str, as_json: bool) -> None:
+    """Let an agent connect again; it tries once a minute at least."""
+    print_outcome(api.post("agents", agent, "enable"), "Agent {name} ({id}) is enabled.", as_json=as_json)
+
+
+@agents.command(epilog="\b\nExample:\n  integration-server agents delete warehouse --yes")
+@click.argument("agent", metavar="NAME|ID")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@on_admin_api
+def delete(api: AdminApi, agent: str, yes: bool, as_json: bool) -> None:
+    """Delete an agent that no connection uses, and cut its tunnels."""
+    if not yes:
+        click.confirm(f"Delete agent {agent} with its access tokens?", abort=True, err=True)
+    print_outcome(api.delete("agents", agent), "Agent {name} is deleted.", as_json=as_json)

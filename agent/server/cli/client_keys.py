@@ -1,24 +1,21 @@
-"""``integration-server client-keys``: create, list, revoke."""
+"""``integration-server client-keys``: create, list, update, clone, switch, revoke, delete."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 from agent.server.cli.admin import AdminApi
 from agent.server.cli.connections import split_list
-from agent.server.cli.options import on_admin_api
+from agent.server.cli.moments import expiry
+from agent.server.cli.options import on_admin_api, search_option
 from agent.server.cli.output import moment, print_json, print_list, print_outcome
-
-_DURATION = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @click.group("client-keys")
 def client_keys() -> None:
-    """Create, list and revoke client keys: what integrations use in place of the webservice key."""
+    """Create, change, list and revoke client keys: what integrations use in place of the webservice key."""
 
 
 @client_keys.command(
@@ -59,9 +56,13 @@ def create(
             "connections": list(connections),
             "all_connections": all_connections,
             "methods": ["GET", "HEAD"] if read_only else split_list(methods),
-            "expires_at": _expiry(expires) if expires is not None else None,
+            "expires_at": expiry(expires) if expires is not None else None,
         },
     )
+    _show_key(made, as_json=as_json)
+
+
+def _show_key(made: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
@@ -72,26 +73,13 @@ def create(
         click.echo(url)
 
 
-def _expiry(text: str) -> str:
-    """The ISO time that ``90d`` or a date means. A date ends with that day."""
-    duration = _DURATION.fullmatch(text.strip().lower())
-    if duration is not None:
-        return (datetime.now(UTC) + timedelta(**{_UNITS[duration[2]]: int(duration[1])})).isoformat()
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise click.BadParameter("write 90d, 12h, 2w, or a date such as 2027-01-31.", param_hint="--expires") from None
-    if re.fullmatch(r"\d{4}-?\d{2}-?\d{2}", text.strip()):
-        moment += timedelta(days=1)
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).isoformat()
-
-
 @client_keys.command("list", epilog="\b\nExample:\n  integration-server client-keys list --json")
+@search_option
 @on_admin_api
-def list_(api: AdminApi, as_json: bool) -> None:
+def list_(api: AdminApi, search: str, as_json: bool) -> None:
     """List the client keys; the keys themselves are not kept."""
     print_list(
-        api.get("client-keys"),
+        api.get_all("client-keys", query={"q": search}),
         {
             "NAME": lambda key: key["name"],
             "CONNECTIONS": lambda key: (
@@ -99,7 +87,8 @@ def list_(api: AdminApi, as_json: bool) -> None:
             ),
             "METHODS": lambda key: "as the connection" if key["methods"] is None else ", ".join(key["methods"]),
             "EXPIRES": lambda key: moment(key["expires_at"]),
-            "REVOKED": lambda key: moment(key["revoked_at"], "no"),
+            "STATE": lambda key: key["state"],
+            "LAST USED": lambda key: moment(key["last_used_at"]),
             "ID": lambda key: key["id"],
         },
         "There is no client key: integration-server client-keys create --connection SLUG makes one.",
@@ -115,3 +104,83 @@ def revoke(api: AdminApi, client_key: str, as_json: bool) -> None:
     print_outcome(
         api.post("client-keys", client_key, "revoke"), "Client key {name} ({id}) is revoked.", as_json=as_json
     )
+
+
+@client_keys.command(
+    epilog="""\b
+Examples:
+  integration-server client-keys update reporting --name "BI reporting"
+  integration-server client-keys update reporting --connection shop-lyon --expires 30d
+
+What is not given stays. --connection, where given, names every connection that the key opens from now on.
+"""
+)
+@click.argument("client_key", metavar="ID|NAME")
+@click.option("--name", help="Whose key it is.")
+@click.option("--connection", "connections", multiple=True, metavar="SLUG", help="May be repeated.")
+@click.option("--all", "all_connections", is_flag=True, help="Every connection, now and later.")
+@click.option("--methods", metavar="LIST", help="Narrow what the connections allow, by commas.")
+@click.option("--expires", metavar="WHEN", help="90d, 12h, 2w, a date, or never.")
+@on_admin_api
+def update(
+    api: AdminApi,
+    client_key: str,
+    name: str | None,
+    connections: tuple[str, ...],
+    all_connections: bool,
+    methods: str | None,
+    expires: str | None,
+    as_json: bool,
+) -> None:
+    """Change what a client key opens; the key itself stays."""
+    body: dict[str, object] = {}
+    if name is not None:
+        body["name"] = name
+    if connections:
+        body["connections"] = list(connections)
+    if all_connections:
+        body["all_connections"] = True
+    if methods is not None:
+        body["methods"] = split_list(methods)
+    if expires is not None:
+        body["expires_at"] = None if expires == "never" else expiry(expires)
+    print_outcome(
+        api.patch("client-keys", client_key, body=body), "Client key {name} ({id}) is updated.", as_json=as_json
+    )
+
+
+@client_keys.command(epilog="\b\nExample:\n  integration-server client-keys clone reporting --name reporting-2")
+@click.argument("client_key", metavar="ID|NAME")
+@click.option("--name", required=True, help="Whose key the new one is.")
+@on_admin_api
+def clone(api: AdminApi, client_key: str, name: str, as_json: bool) -> None:
+    """Mint a further key that opens the same, and print it, this once."""
+    _show_key(api.post("client-keys", client_key, "clone", body={"name": name}), as_json=as_json)
+
+
+@client_keys.command(epilog="\b\nExample:\n  integration-server client-keys disable shop-lyon")
+@click.argument("client_key", metavar="ID|NAME")
+@on_admin_api
+def disable(api: AdminApi, client_key: str, as_json: bool) -> None:
+    """Switch a client key off; it can be switched on again."""
+    print_outcome(
+        api.post("client-keys", client_key, "disable"), "Client key {name} ({id}) is disabled.", as_json=as_json
+    )
+
+
+@client_keys.command(epilog="\b\nExample:\n  integration-server client-keys enable shop-lyon")
+@click.argument("client_key", metavar="ID|NAME")
+@on_admin_api
+def enable(api: AdminApi, client_key: str, as_json: bool) -> None:
+    """Switch a client key on again."""
+    print_outcome(
+        api.post("client-keys", client_key, "enable"), "Client key {name} ({id}) is enabled.", as_json=as_json
+    )
+
+
+@client_keys.command(epilog="\b\nExample:\n  integration-server client-keys delete shop-lyon")
+@click.argument("client_key", metavar="ID|NAME")
+@on_admin_api
+def delete(api: AdminApi, client_key: str, as_json: bool) -> None:
+    """Forget a client key that is revoked or expired."""
+    print_outcome(api.delete("client-keys", client_key), "Client key {name} is deleted.", as_json=as_json)

@@ -11,8 +11,9 @@ import click
 
 from agent.errors import StartError
 from agent.server.cli.admin import AdminApi
-from agent.server.cli.options import on_admin_api
+from agent.server.cli.options import on_admin_api, search_option
 from agent.server.cli.output import print_json, print_list, print_outcome
+from agent.server.cli.report import show_report
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -185,23 +186,30 @@ def _read_api_key(file: str | None) -> str:
     return key
 
 
-@connections.command("list", epilog="\b\nExample:\n  integration-server connections list --json")
+@connections.command("list", epilog="\b\nExample:\n  integration-server connections list --search lyon")
+@search_option
 @on_admin_api
-def list_(api: AdminApi, as_json: bool) -> None:
+def list_(api: AdminApi, search: str, as_json: bool) -> None:
     """List the connections."""
     print_list(
-        api.get("connections"),
+        api.get_all("connections", query={"q": search}),
         {
             "SLUG": lambda connection: connection["slug"],
             "NAME": lambda connection: connection["name"],
             "MODE": lambda connection: connection["mode"],
             "AGENT": lambda connection: connection["agent_name"],
             "STORE": lambda connection: connection["store_url"],
-            "STATE": lambda connection: "enabled" if connection["enabled"] else "disabled",
+            "STATE": _state,
         },
         "There is no connection: integration-server connections create makes one.",
         as_json=as_json,
     )
+
+
+def _state(connection: dict[str, Any]) -> str:
+    if connection["needs_key"]:
+        return "needs its key"
+    return "enabled" if connection["enabled"] else "disabled"
 
 
 @connections.command(
@@ -209,7 +217,8 @@ def list_(api: AdminApi, as_json: bool) -> None:
 Example:
   integration-server connections test shop-lyon
 
-Asks the store for its list of resources with the stored key, along the real path. Exit code 0 when all is well.
+Looks layer by layer, from the agent to the permissions of the stored key, and stops at the first that fails. Exit code
+0 when all is well.
 """
 )
 @_reference
@@ -220,11 +229,7 @@ def test(api: AdminApi, connection: str, as_json: bool) -> int:
     if as_json:
         print_json(outcome)
     else:
-        mark = "ok" if outcome["ok"] else f"FAILED ({outcome['verdict']})"
-        click.echo(f"{outcome['slug']}: {mark}, {outcome['elapsed_ms']:.0f} ms")
-        click.echo(f"  {outcome['finding']}")
-        if outcome["remedy"]:
-            click.echo(f"  What to do: {outcome['remedy']}")
+        show_report(outcome, outcome["slug"])
     return 0 if outcome["ok"] else 1
 
 

@@ -26,6 +26,20 @@ _COMMANDS = {
     "client-keys": LazyCommand(
         "agent.server.cli.client_keys", "client_keys", "Create, list and revoke the keys of integrations."
     ),
+    "people": LazyCommand("agent.server.cli.people", "people", "Invite and list people who use the panel."),
+    "tokens": LazyCommand("agent.server.cli.tokens", "tokens", "Create, list and revoke API tokens."),
+    "keys": LazyCommand("agent.server.cli.maintenance", "keys", "Look at the key ring, and change its keys."),
+    "backup": LazyCommand("agent.server.cli.maintenance", "backup", "Write a back-up of everything."),
+    "restore": LazyCommand("agent.server.cli.maintenance", "restore", "Put everything back as it was."),
+    "database": LazyCommand("agent.server.cli.maintenance", "database", "Look at the schema, bring it to the newest."),
+    "copy-database": LazyCommand(
+        "agent.server.cli.maintenance", "copy_database", "Copy everything from SQLite to PostgreSQL."
+    ),
+    "exchanges": LazyCommand("agent.server.cli.exchanges", "exchanges", "Show the last exchanges."),
+    "export": LazyCommand("agent.server.cli.transfer", "export", "Write agents and connections to a file."),
+    "import": LazyCommand("agent.server.cli.transfer", "import_", "Register the agents and connections of a file."),
+    "notices": LazyCommand("agent.server.cli.notices", "notices", "Show what the server told by itself."),
+    "audit": LazyCommand("agent.server.cli.audit", "audit", "Show who did what."),
 }
 
 

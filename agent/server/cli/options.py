@@ -47,6 +47,11 @@ def place_options(command: F) -> F:
     return _CONFIG(_DATA_DIR(command))
 
 
+def search_option(command: F) -> F:
+    """Add ``--search``, for lists."""
+    return click.option("--search", metavar="TEXT", default="", help="Only what has this text in its names.")(command)
+
+
 def on_admin_api(command: F) -> Callable[..., Any]:
     """Hand the control API to ``command`` as its first argument; add ``--json`` (``as_json``) and the place options."""
 

@@ -23,9 +23,11 @@ SIGTERM or Ctrl-C lets running exchanges finish, a second one leaves at once.
 @place_options
 @click.option("--ssh-listen", metavar="HOST:PORT", help="Address for agents. Default: 0.0.0.0:2222.")
 @click.option("--gateway-listen", metavar="HOST:PORT", help="Address for integrations. Default: 0.0.0.0:8080.")
+@click.option("--panel-listen", metavar="HOST:PORT", help="Address for people and the API. Default: 0.0.0.0:8081.")
 @click.option("--admin-socket", type=click.Path(path_type=Path), metavar="FILE", help="Socket for the commands.")
 @click.option("--public-ssh-address", metavar="HOST:PORT", help="Address under which agents reach this server.")
 @click.option("--public-gateway-url", metavar="URL", help="Address that integrations use.")
+@click.option("--public-panel-url", metavar="URL", help="Address of the panel, in links that it makes.")
 @click.option(
     "--allow-private-origin",
     "private_origins",
@@ -49,9 +51,11 @@ def serve(
     data_dir: Path | None,
     ssh_listen: str | None,
     gateway_listen: str | None,
+    panel_listen: str | None,
     admin_socket: Path | None,
     public_ssh_address: str | None,
     public_gateway_url: str | None,
+    public_panel_url: str | None,
     private_origins: tuple[str, ...],
     drain_timeout: float | None,
     log_level: str | None,
@@ -71,9 +75,11 @@ def serve(
         data_dir,
         ssh__listen=ssh_listen,
         gateway__listen=gateway_listen,
+        panel__listen=panel_listen,
         admin_socket=admin_socket,
         public_ssh_address=public_ssh_address,
         public_gateway_url=public_gateway_url,
+        public_panel_url=public_panel_url,
         cloud__allow_private_origins=list(private_origins) or None,
         drain_timeout_s=drain_timeout,
         log__level=log_level,

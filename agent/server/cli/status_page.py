@@ -28,6 +28,8 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
     yield from entry("For agents", f"{_address(listeners['ssh'])}, host key {report['host_key_fingerprint']}", width)
     for_integrations = f"{_address(listeners['gateway'])}, {plain(listeners['gateway_url'])}"
     yield from entry("For clients", for_integrations, width)
+    if listeners.get("panel"):
+        yield from entry("For people", _address(listeners["panel"]), width)
     gateway = report["gateway"]
     yield from entry(
         "Gateway",
@@ -35,6 +37,7 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
         f"{gateway['parked']} waiting for a tunnel",
         width,
     )
+    yield from entry("Last 5 min", _traffic(report["traffic"]), width)
     yield from entry("Agents", _agents(report), width)
     for _, group in groupby(sorted(report["tunnels"], key=_place), key=lambda tunnel: _place(tunnel)[:-1]):
         yield ""
@@ -49,6 +52,18 @@ def _place(tunnel: Report) -> tuple[str, str, str, int]:
 def _address(listener: Report) -> str:
     host = plain(listener["host"])
     return f"[{host}]:{listener['port']}" if ":" in host else f"{host}:{listener['port']}"
+
+
+def _traffic(lately: Report) -> str:
+    if not lately["requests"]:
+        return "no request"
+    split = [
+        f"{name} {lately[key]:g} ms"
+        for name, key in (("tunnel", "tunnel_ms"), ("store", "store_ms"))
+        if lately[key] is not None
+    ]
+    median = f", median {', '.join(split)}" if split else ""
+    return f"{counted(lately['requests'], 'request')}, {counted(lately['errors'], 'error')}{median}"
 
 
 def _agents(report: Report) -> str:

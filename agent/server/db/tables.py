@@ -153,6 +153,6 @@ AUDIT: Final = Table(
 SERVER_SETTINGS: Final = Table(
     "server_settings",
     METADATA,
-    Column("name", String(60), primary_key=True),
+    Column("name", String(60), primary_key=True, comment="what was asked for once, such as public_ssh_address"),
     Column("value", Text, nullable=False),
 )

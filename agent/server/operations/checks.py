@@ -1,48 +1,64 @@
-"""The connection test: one request through the real path, and what its outcome means."""
+"""The connection test: layer by layer along the real way, by the agent, or by this server for mode Cloud."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Final
 
+from agent.checkup.run import run_checkup
 from agent.doctor.answer import DUMMY_KEY, ProbeAnswer
 from agent.doctor.diagnosis import Diagnosis, diagnose
+from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.errors import AgentOffline
+from agent.policy import Rule, judge
 from agent.server.operations.agents import get_agent
+from agent.server.operations.check_absence import absence_step, why_absent
+from agent.server.operations.check_fallback import report_from_answer
 from agent.server.operations.control_plane import ControlPlane, InternalExchange
 from agent.server.operations.failures import ConflictError
+from agent.server.remote_check import can_check, check_through
 from agent.server.routes import Route
+from agent.server.tunnel import Tunnel
+from agent.target import store_target
 
 PROBE_TARGET: Final = b"/api/"  # the permissions listing; as JSON it ends in an empty 500 on PHP 8
+
+OnStep = Callable[[Step], None]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTest:
-    """The outcome of one test."""
+    """The outcome of one test; ``connection_id`` and ``slug`` are "" for a connection that is not saved."""
 
     connection_id: str
     slug: str
-    diagnosis: Diagnosis
-    elapsed_s: float
+    report: CheckReport
 
 
-async def check_connection(plane: ControlPlane, connection_id: str) -> ConnectionTest:
-    """Ask for ``<base>/api/`` with the stored key, as the gateway would; redirects are not followed.
+async def check_connection(plane: ControlPlane, connection_id: str, *, on_step: OnStep | None = None) -> ConnectionTest:
+    """Test a connection with its stored key; one test at a time, and few at once in the whole server.
 
-    Raises ConflictError when no server runs in this process, or the connection has been deleted meanwhile.
+    Raises ConflictError when no server runs in this process, the connection has no key yet, or was deleted meanwhile.
     """
-    if plane.exchange is None:
-        raise ConflictError(
-            "A connection is tested by the running server, and none is running on this data directory: start it with "
-            "integration-server serve."
-        )
+    need_server(plane)
     route = plane.live.route(connection_id)
     if route is None:
         raise ConflictError("The connection was deleted meanwhile.")
-    answer = await _ask(plane, plane.exchange, route)
-    diagnosis = diagnose(answer, route.store, route.shop_host, route.mode)
-    return ConnectionTest(connection_id, route.slug, diagnosis, answer.elapsed_s)
+    if not route.api_key:
+        raise ConflictError(
+            f"The connection {route.slug} has no API key that can be used: edit it and enter the key.", field="api_key"
+        )
+    async with plane.testing.one(connection_id):
+        report = await check_route(plane, route, on_step=on_step)
+    return ConnectionTest(connection_id, route.slug, report)
+
+
+async def check_route(plane: ControlPlane, route: Route, *, on_step: OnStep | None = None) -> CheckReport:
+    """Test what ``route`` says, saved or not; its key goes to its store only."""
+    checking = _Checking(plane, route, on_step or (lambda _step: None))
+    return await checking.run()
 
 
 async def check_store(plane: ControlPlane, route: Route) -> Diagnosis:
@@ -54,20 +70,137 @@ async def check_store(plane: ControlPlane, route: Route) -> Diagnosis:
     return diagnose(answer, route.store, route.shop_host, route.mode)
 
 
+class _Checking:
+    def __init__(self, plane: ControlPlane, route: Route, on_step: OnStep) -> None:
+        self._plane = plane
+        self._route = route
+        self._on_step = on_step
+        self._first: list[Step] = []
+        self._began = time.monotonic()
+
+    async def run(self) -> CheckReport:
+        """All layers, those of the server first."""
+        route = self._route
+        if route.mode == "cloud":
+            self._tell(Step(Layer.AGENT, StepState.SKIPPED, "Mode Cloud uses no agent."))
+        tunnel = self._tunnel() if route.mode == "on-premise" else None
+        if route.mode == "on-premise" and tunnel is None:
+            self._tell(await absence_step(self._plane, route.agent_id or ""))
+            return self._report()
+        if tunnel is not None:
+            self._tell(_online(tunnel))
+        denied = self._policy(tunnel)
+        if denied is not None:
+            self._tell(denied)
+            return self._report()
+        if tunnel is not None and can_check(tunnel) and self._plane.registry is not None:
+            return self._joined(await check_through(self._plane.registry, tunnel, route, self._on_step))
+        if tunnel is None and self._plane.cloud_plan is not None:
+            return self._joined(await run_checkup(self._plane.cloud_plan(route), self._on_step))
+        assert self._plane.exchange is not None  # noqa: S101 - looked at before
+        answer = await self._plane.exchange(route, PROBE_TARGET)
+        report = report_from_answer(answer, route)
+        for step in report.steps:
+            self._on_step(step)
+        return self._joined(report)
+
+    def _tunnel(self) -> Tunnel | None:
+        """A tunnel that can be asked; one whose agent opens this store, if there is one."""
+        registry, agent_id = self._plane.registry, self._route.agent_id or ""
+        if registry is None:
+            return None
+        eligible = registry.eligible(agent_id, self._route.store)
+        return next(iter(eligible or registry.tunnels(agent_id)), None)
+
+    def _policy(self, tunnel: Tunnel | None) -> Step | None:
+        """The step of a refusal; None, when it was told that this is allowed."""
+        route = self._route
+        asked = {("GET", "/api/"), (route.test_method, route.test_path)}
+        for method, path in sorted(asked):
+            target = store_target(route.store, path.encode("ascii"))
+            own = judge(route.rule, method.encode(), target, None)
+            if not own.allowed:
+                return _denied(
+                    f"The connection itself does not allow {method} {path.partition('?')[0]}: {own.detail}",
+                    "Widen the methods or resources of the connection.",
+                )
+            if tunnel is None:
+                continue
+            rule = tunnel.rule_for(route.store)
+            if rule is None:
+                return _denied(
+                    f"The settings of the agent do not open {route.store}.",
+                    f'Add [[stores]] with url = "{route.store.webservice_url}" to its agent.toml, and reload it '
+                    "(SIGHUP) or restart it.",
+                )
+            said = judge(Rule(rule.store, rule.methods, rule.resources), method.encode(), target, None)
+            if not said.allowed:
+                return _denied(
+                    f"The settings of the agent do not allow {method} {path.partition('?')[0]}: {said.detail}",
+                    "Widen methods or resources under this store in the agent.toml of the agent.",
+                )
+        self._tell(
+            Step(
+                Layer.POLICY,
+                StepState.OK if route.enabled else StepState.WARNING,
+                "The store is open, for reading at least."
+                if route.enabled
+                else "The connection is disabled: the gateway answers connection_disabled to integrations.",
+                "" if route.enabled else "Enable the connection when the test is good.",
+                "" if route.enabled else "connection_disabled",
+            )
+        )
+        return None
+
+    def _tell(self, step: Step) -> None:
+        self._first.append(step)
+        self._on_step(step)
+
+    def _joined(self, report: CheckReport) -> CheckReport:
+        return replace(
+            report,
+            steps=(*self._first, *report.steps),
+            elapsed_ms=round((time.monotonic() - self._began) * 1000, 1),
+        )
+
+    def _report(self) -> CheckReport:
+        """The end at a layer of the server's own."""
+        failed = self._first[-1]
+        return CheckReport(
+            ok=False,
+            verdict=failed.verdict,
+            finding=failed.finding,
+            remedy=failed.remedy,
+            steps=tuple(self._first),
+            elapsed_ms=round((time.monotonic() - self._began) * 1000, 1),
+        )
+
+
+def need_server(plane: ControlPlane) -> None:
+    """Raises ConflictError when no server runs in this process."""
+    if plane.exchange is None:
+        raise ConflictError(
+            "A connection is tested by the running server, and none is running on this data directory: start it with "
+            "integration-server serve."
+        )
+
+
+def _denied(finding: str, remedy: str) -> Step:
+    return Step(Layer.POLICY, StepState.FAILED, finding, remedy, "policy_denied")
+
+
+def _online(tunnel: Tunnel) -> Step:
+    trip = f", {tunnel.round_trip_s * 1000:.0f} ms away" if tunnel.round_trip_s is not None else ""
+    if tunnel.goes:
+        finding = f'The agent "{tunnel.agent_name}" is online, but about to leave{trip}.'
+        return Step(Layer.AGENT, StepState.WARNING, finding, "Test again when it is back.", "agent_draining")
+    return Step(Layer.AGENT, StepState.OK, f'The agent "{tunnel.agent_name}" is online{trip}.')
+
+
 async def _ask(plane: ControlPlane, exchange: InternalExchange, route: Route) -> ProbeAnswer:
     agent_id = route.agent_id
     if agent_id is not None and plane.registry is not None and not plane.registry.tunnels(agent_id):
         # The gateway would park the request in the hope that the agent comes back; a person wants to know now.
-        return ProbeAnswer(0, error_name=AgentOffline.name, error_detail=await _absence(plane, agent_id))
+        detail = why_absent(await get_agent(plane, agent_id))[1]
+        return ProbeAnswer(0, error_name=AgentOffline.name, error_detail=detail)
     return await exchange(route, PROBE_TARGET)
-
-
-async def _absence(plane: ControlPlane, agent_id: str) -> str:
-    """Why an agent is not there, as far as the records say."""
-    agent = await get_agent(plane, agent_id)
-    if agent.revoked_at is not None:
-        return f'The agent "{agent.name}" is revoked: register a new one and move the connection to it.'
-    if agent.last_heartbeat_at is None:
-        return f'The agent "{agent.name}" has never connected: install it with its access token.'
-    last_seen = datetime.fromtimestamp(agent.last_heartbeat_at, UTC)
-    return f'The agent "{agent.name}" was last heard of on {last_seen:%Y-%m-%d at %H:%M:%S} UTC.'

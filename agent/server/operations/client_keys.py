@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import uuid
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.server.db.tables import CLIENT_KEY_CONNECTIONS, CLIENT_KEYS, CONNECTIONS
+from agent.server.db.tables import CLIENT_KEY_CONNECTIONS, CLIENT_KEYS
+from agent.server.operations.client_key_scope import (
+    changed_scope,
+    client_key_of,
+    in_state,
+    scope_of,
+    slugs_by_key,
+    write_connections,
+)
 from agent.server.operations.connections import find_connection
 from agent.server.operations.control_plane import ControlPlane
-from agent.server.operations.failures import InvalidError, NotFoundError
+from agent.server.operations.failures import ConflictError, InvalidError, NotFoundError
 from agent.server.operations.methods import clean_methods
 from agent.server.operations.names import clean_name
+from agent.server.operations.paging import Listed, Paging, contains
+from agent.server.operations.principal import Permission, Principal
 from agent.server.operations.records import ClientKey
 from agent.server.tokens import digest, mint_client_key
 
@@ -71,10 +81,7 @@ async def create_client_key(
                 expires_at=expires_at,
             )
         )
-        for connection_id in slugs:
-            await change.connection.execute(
-                insert(CLIENT_KEY_CONNECTIONS).values(client_key_id=key_id, connection_id=connection_id)
-            )
+        await write_connections(change.connection, key_id, slugs)
         await change.audit(
             "client_key.created",
             chosen,
@@ -88,19 +95,111 @@ async def create_client_key(
     return NewClientKey(client_key=await get_client_key(plane, key_id), key=key, urls=urls)
 
 
-async def list_client_keys(plane: ControlPlane) -> list[ClientKey]:
-    """Every client key, revoked ones too, oldest first."""
-    async with plane.read() as connection:
-        return await _client_keys(connection)
+async def list_client_keys(
+    plane: ControlPlane, paging: Paging | None = None, *, state: str | None = None, connection: str | None = None
+) -> Listed[ClientKey]:
+    """Client keys, revoked ones too, newest first; of one ``state``, or that open one connection (slug, id or name).
+
+    Raises NotFoundError for an unknown connection.
+    """
+    paging = paging or Paging()
+    query = select(CLIENT_KEYS).where(contains(paging.search, CLIENT_KEYS.c.name))
+    async with plane.read() as reading:
+        if state is not None:
+            query = query.where(in_state(state, plane.clock()))
+        if connection is not None:
+            row = await find_connection(reading, connection)
+            own = select(CLIENT_KEY_CONNECTIONS.c.client_key_id).where(
+                CLIENT_KEY_CONNECTIONS.c.connection_id == row["id"]
+            )
+            query = query.where(CLIENT_KEYS.c.all_connections | CLIENT_KEYS.c.id.in_(own))
+        slugs = await slugs_by_key(reading)
+        ordered = query.order_by(CLIENT_KEYS.c.created_at.desc(), CLIENT_KEYS.c.id)
+        return await paging.run(reading, ordered, lambda row: client_key_of(row, slugs))
 
 
-async def get_client_key(plane: ControlPlane, key_id: str) -> ClientKey:
-    """The client key with this id. Raises NotFoundError."""
+async def get_client_key(plane: ControlPlane, reference: str) -> ClientKey:
+    """The client key with this id or name. Raises NotFoundError, InvalidError when several have that name."""
     async with plane.read() as connection:
-        found = [key for key in await _client_keys(connection) if key.id == key_id]
-    if not found:
-        raise _unknown(key_id)
-    return found[0]
+        row = await _find_client_key(connection, reference)
+        return client_key_of(row, await slugs_by_key(connection))
+
+
+async def update_client_key(
+    plane: ControlPlane, asker: Principal, reference: str, changes: Mapping[str, Any]
+) -> ClientKey:
+    """Change ``name``, ``connections`` (or ``all_connections``), ``methods``, ``expires_at``; what is left out stays.
+
+    Opening more than before needs the right to mint keys. Raises NotFoundError, InvalidError, ForbiddenError, and
+    ConflictError for a revoked key.
+    """
+    async with plane.change(asker.actor) as change:
+        row = await _find_client_key(change.connection, reference)
+        if row["revoked_at"] is not None:
+            raise ConflictError(f'The client key "{row["name"]}" is revoked: create a new one.')
+        before = await scope_of(change.connection, row)
+        after = await changed_scope(change.connection, before, changes, change.now)
+        if not after.is_within(before):
+            asker.require(Permission.CLIENT_KEYS_MINT)
+        name = clean_name(changes["name"]) if "name" in changes else row["name"]
+        await change.connection.execute(
+            update(CLIENT_KEYS)
+            .where(CLIENT_KEYS.c.id == row["id"])
+            .values(
+                name=name,
+                all_connections=after.connections is None,
+                methods=list(after.methods) if after.methods is not None else None,
+                expires_at=after.expires_at,
+            )
+        )
+        await write_connections(change.connection, row["id"], after.connections or ())
+        await change.audit("client_key.updated", name, client_key_id=row["id"], opens_more=not after.is_within(before))
+    return await get_client_key(plane, row["id"])
+
+
+async def clone_client_key(plane: ControlPlane, actor: str, reference: str, *, name: str) -> NewClientKey:
+    """A further key that opens the same. Raises NotFoundError, InvalidError for one whose expiry is over."""
+    like = await get_client_key(plane, reference)
+    return await create_client_key(
+        plane,
+        actor,
+        name=name,
+        connections=like.connections or (),
+        all_connections=like.connections is None,
+        methods=like.methods,
+        expires_at=like.expires_at,
+    )
+
+
+async def set_client_key_enabled(plane: ControlPlane, actor: str, reference: str, *, enabled: bool) -> ClientKey:
+    """Switch a key off or on again; when this returns, the gateway knows it.
+
+    Raises NotFoundError, InvalidError, ConflictError for a revoked key.
+    """
+    async with plane.change(actor) as change:
+        row = await _find_client_key(change.connection, reference)
+        if row["revoked_at"] is not None:
+            raise ConflictError(f'The client key "{row["name"]}" is revoked: create a new one.')
+        if bool(row["enabled"]) != enabled:
+            await change.connection.execute(
+                update(CLIENT_KEYS).where(CLIENT_KEYS.c.id == row["id"]).values(enabled=enabled)
+            )
+            await change.audit(
+                "client_key.enabled" if enabled else "client_key.disabled", row["name"], client_key_id=row["id"]
+            )
+    return await get_client_key(plane, row["id"])
+
+
+async def delete_client_key(plane: ControlPlane, actor: str, reference: str) -> str:
+    """Forget a key that is revoked or expired; its name is returned. Raises NotFoundError, ConflictError for others."""
+    async with plane.change(actor) as change:
+        row = await _find_client_key(change.connection, reference)
+        is_over = row["expires_at"] is not None and change.now >= row["expires_at"]
+        if row["revoked_at"] is None and not is_over:
+            raise ConflictError(f'The client key "{row["name"]}" works: revoke it before you delete it.')
+        await change.connection.execute(delete(CLIENT_KEYS).where(CLIENT_KEYS.c.id == row["id"]))
+        await change.audit("client_key.deleted", row["name"], client_key_id=row["id"])
+    return str(row["name"])
 
 
 async def revoke_client_key(plane: ControlPlane, actor: str, reference: str) -> ClientKey:
@@ -125,42 +224,16 @@ async def _find_client_key(connection: AsyncConnection, reference: str) -> RowMa
     living = [row for row in rows if row["revoked_at"] is None]
     candidates = by_id or living or rows
     if not candidates:
-        raise _unknown(reference)
+        raise NotFoundError(
+            "No client key has this id or name: integration-server client-keys list shows those there are."
+        )
     if len(candidates) > 1:
         ids = ", ".join(row["id"] for row in candidates)
         raise InvalidError(f'Several client keys are named "{reference}": give the id, one of {ids}.')
     return candidates[0]
 
 
-def _unknown(reference: str) -> NotFoundError:
-    return NotFoundError(
-        f'No client key has the id or name "{reference}": integration-server client-keys list shows those there are.'
-    )
-
-
 def _default_name(slugs: list[str]) -> str:
     if not slugs:
         return "all connections"
     return slugs[0] if len(slugs) == 1 else f"{slugs[0]} and {len(slugs) - 1} more"
-
-
-async def _client_keys(connection: AsyncConnection) -> list[ClientKey]:
-    scopes: dict[str, list[str]] = defaultdict(list)
-    query = select(CLIENT_KEY_CONNECTIONS.c.client_key_id, CONNECTIONS.c.slug).join(
-        CONNECTIONS, CONNECTIONS.c.id == CLIENT_KEY_CONNECTIONS.c.connection_id
-    )
-    for row in await connection.execute(query.order_by(CONNECTIONS.c.slug)):
-        scopes[row.client_key_id].append(row.slug)
-    rows = await connection.execute(select(CLIENT_KEYS).order_by(CLIENT_KEYS.c.created_at))
-    return [
-        ClientKey(
-            id=row.id,
-            name=row.name,
-            connections=None if row.all_connections else tuple(scopes[row.id]),
-            methods=tuple(row.methods) if row.methods is not None else None,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            revoked_at=row.revoked_at,
-        )
-        for row in rows
-    ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from sqlalchemy import RowMapping
 
@@ -12,6 +12,14 @@ from agent.doctor.diagnosis import Diagnosis
 from agent.policy import METHODS, Rule
 from agent.server.operations.agents import find_agent
 from agent.server.operations.checks import check_store
+from agent.server.operations.connection_extras import (
+    TEST_PATH_DEFAULT,
+    check_verification,
+    clean_ca,
+    clean_headers,
+    clean_response_timeout,
+    clean_test_path,
+)
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import InvalidError
 from agent.server.operations.methods import clean_methods, clean_resources
@@ -41,6 +49,12 @@ class ConnectionWish:
     id_shop: str = ""
     virtual_uri: str = ""
     shop_host: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    response_timeout_s: float | None = None
+    test_path: str = TEST_PATH_DEFAULT
+    test_method: Literal["GET", "HEAD"] = "GET"
+    ca_pem: str | None = field(default=None, repr=False)
+    verify_tls: bool = True
 
 
 async def settle_wish(
@@ -58,19 +72,38 @@ async def settle_wish(
     Raises InvalidError for what cannot be, also when no candidate answers or no server runs that could ask them;
     NotFoundError for an unknown agent.
     """
+    values, agent, store = await _settled(plane, wish, api_key, candidates, kept_agent_id)
+    test_path = clean_test_path(wish.test_path, wish.test_method, store)
+    return {**values, **store_columns(store), "agent_id": agent["id"] if agent else None, "test_path": test_path}
+
+
+async def probe_wish(plane: ControlPlane, wish: ConnectionWish, api_key: str, candidates: tuple[Store, ...]) -> Route:
+    """The route of a connection that is not saved, without its key. Raises what ``settle_wish`` raises."""
+    values, agent, store = await _settled(plane, wish, api_key, candidates, None)
+    return _probe_route(wish, agent, values, store)
+
+
+async def _settled(
+    plane: ControlPlane,
+    wish: ConnectionWish,
+    api_key: str,
+    candidates: tuple[Store, ...],
+    kept_agent_id: str | None,
+) -> tuple[dict[str, Any], RowMapping | None, Store]:
     values = _checked(wish)
     _check_api_key(api_key)
     agent = await _agent_of(plane, wish, kept_agent_id)
 
     async def check(store: Store) -> Diagnosis:
-        return await check_store(plane, _probe_route(wish, agent, values["shop_host"], store))
+        return await check_store(plane, _probe_route(wish, agent, values, store))
 
     store = await choose_store_by_asking(candidates, check if plane.exchange is not None else None)
     _check_plain(agent, store)
-    return {**values, **store_columns(store), "agent_id": agent["id"] if agent else None}
+    return values, agent, store
 
 
 def _checked(wish: ConnectionWish) -> dict[str, Any]:
+    check_verification(wish.verify_tls, wish.mode)
     if not 1 <= wish.concurrency <= CONCURRENCY_MAX:
         raise InvalidError(f"The concurrency must be 1 to {CONCURRENCY_MAX}.", field="concurrency")
     return {
@@ -81,6 +114,11 @@ def _checked(wish: ConnectionWish) -> dict[str, Any]:
         "resources": clean_resources(wish.resources) if wish.resources is not None else None,
         "concurrency": wish.concurrency,
         "shop_host": clean_shop_host(wish.shop_host, wish.mode) if wish.shop_host else None,
+        "headers": [list(pair) for pair in clean_headers(wish.headers)],
+        "response_timeout_s": clean_response_timeout(wish.response_timeout_s),
+        "test_method": wish.test_method,
+        "ca_pem": clean_ca(wish.ca_pem, wish.mode),
+        "verify_tls": wish.verify_tls,
     }
 
 
@@ -129,7 +167,9 @@ def _check_plain(agent: RowMapping | None, store: Store) -> None:
         )
 
 
-def _probe_route(wish: ConnectionWish, agent: RowMapping | None, shop_host: str | None, store: Store) -> Route:
+def _probe_route(wish: ConnectionWish, agent: RowMapping | None, values: Mapping[str, Any], store: Store) -> Route:
+    """How ``store`` is asked before anything is saved; the key is filled in by whoever may use it."""
+    resources = frozenset(values["resources"]) if values["resources"] is not None else None
     return Route(
         connection_id="",
         slug="",
@@ -140,7 +180,13 @@ def _probe_route(wish: ConnectionWish, agent: RowMapping | None, shop_host: str 
         enabled=True,
         api_key="",
         key_in=wish.key_in,
-        rule=Rule(store),
+        rule=Rule(store, frozenset(values["methods"]), resources),
         concurrency=1,
-        shop_host=shop_host,
+        shop_host=values["shop_host"],
+        headers=tuple((name, value) for name, value in values["headers"]),
+        response_timeout_s=values["response_timeout_s"],
+        test_path=clean_test_path(wish.test_path, wish.test_method, store),
+        test_method=wish.test_method,
+        ca_pem=values["ca_pem"],
+        verify_tls=values["verify_tls"],
     )

@@ -1,144 +1,51 @@
-"""Creating, listing, editing, switching and deleting connections."""
+"""Looking at connections: lists, and one of them."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from agent.server.db.tables import AGENTS, CONNECTIONS, RETIRED_SLUGS
-from agent.server.operations.connection_wish import ConnectionWish, settle_wish
+from agent.server.db.tables import AGENTS, CLIENT_KEY_CONNECTIONS, CLIENT_KEYS, CONNECTIONS
+from agent.server.operations.connection_extras import needs_agent_setting
 from agent.server.operations.control_plane import ControlPlane
-from agent.server.operations.failures import ConflictError, InvalidError, NotFoundError
-from agent.server.operations.live_tables import api_key_place
+from agent.server.operations.failures import NotFoundError
+from agent.server.operations.live_tables import NO_KEY
+from agent.server.operations.paging import Listed, Paging, contains
 from agent.server.operations.records import Connection, store_of
-from agent.server.operations.slugs import free_slug
-from agent.server.operations.store_choice import other_shop, read_candidates
-from agent.store_url import Store
 
 
-async def create_connection(plane: ControlPlane, actor: str, wish: ConnectionWish, api_key: str) -> Connection:
-    """Register a connection; the API key is sealed before it goes to the database.
-
-    Raises InvalidError for what cannot be, also for a store URL that could mean several stores when none of them
-    can be reached to decide; NotFoundError for an unknown agent, ConflictError for a name that is taken.
-    """
-    candidates = read_candidates(wish.store_url, virtual_uri=wish.virtual_uri, id_shop=wish.id_shop)
-    columns = await settle_wish(plane, wish, api_key, candidates)
-    connection_id = str(uuid.uuid4())
-    async with plane.change(actor) as change:
-        await _check_name_is_free(change.connection, columns["name"], connection_id)
-        slug = free_slug(columns["name"], await _taken_slugs(change.connection))
-        await change.connection.execute(
-            insert(CONNECTIONS).values(
-                id=connection_id,
-                slug=slug,
-                api_key=plane.vault.seal(api_key, api_key_place(connection_id)),
-                enabled=True,
-                created_at=change.now,
-                updated_at=change.now,
-                **columns,
-            )
-        )
-        store = str(store_of(columns))
-        await change.audit("connection.created", slug, connection_id=connection_id, mode=wish.mode, store=store)
-    return await get_connection(plane, connection_id)
-
-
-async def update_connection(
-    plane: ControlPlane, actor: str, reference: str, changes: Mapping[str, Any], api_key: str
-) -> Connection:
-    """Change a connection in place: id, slug and whether it is enabled stay, and so does what is not in ``changes``.
-
-    ``changes`` has names of ConnectionWish. The API key is entered again at every edit and sealed in the same
-    transaction, so that a key never goes to a store or an agent that it was not entered for.
-    Raises what ``create_connection`` raises, NotFoundError for an unknown connection, and ConflictError when somebody
-    else edited it meanwhile.
-    """
-    if not api_key:
-        raise InvalidError(
-            "The API key is missing: enter it again, since every edit of a connection needs it.", field="api_key"
-        )
-    async with plane.read() as connection:
-        before = await find_connection(connection, reference)
-    wish = _changed_wish(before, changes)
-    candidates = _changed_candidates(store_of(before), changes)
-    columns = await settle_wish(plane, wish, api_key, candidates, kept_agent_id=before["agent_id"])
-    async with plane.change(actor) as change:
-        row = await find_connection(change.connection, before["id"])
-        if row["api_key"] != before["api_key"]:  # every edit seals anew, which no two times gives the same
-            raise ConflictError(
-                f"Somebody else has just edited the connection {row['slug']}: look at it with integration-server "
-                "connections list and try again."
-            )
-        await _check_name_is_free(change.connection, columns["name"], row["id"])
-        await change.connection.execute(
-            update(CONNECTIONS)
-            .where(CONNECTIONS.c.id == row["id"])
-            .values(
-                api_key=plane.vault.seal(api_key, api_key_place(row["id"])),
-                updated_at=change.now,
-                **columns,
-            )
-        )
-        await change.audit(
-            "connection.updated",
-            row["slug"],
-            connection_id=row["id"],
-            changed=sorted(name for name, value in columns.items() if row[name] != value),
-            mode=wish.mode,
-            store=str(store_of(columns)),
-        )
-    return await get_connection(plane, row["id"])
-
-
-async def list_connections(plane: ControlPlane) -> list[Connection]:
-    """Every connection, by name."""
+async def list_connections(
+    plane: ControlPlane,
+    paging: Paging | None = None,
+    *,
+    mode: str | None = None,
+    agent: str | None = None,
+    enabled: bool | None = None,
+) -> Listed[Connection]:
+    """Connections by name; of one mode, of one agent (id or name), those that are on or off."""
+    paging = paging or Paging()
     base = await plane.gateway_url()
+    columns = (CONNECTIONS.c.name, CONNECTIONS.c.slug, CONNECTIONS.c.host, AGENTS.c.name)
+    query = _query().where(contains(paging.search, *columns))
+    if mode is not None:
+        query = query.where(CONNECTIONS.c.mode == mode)
+    if agent is not None:
+        query = query.where((CONNECTIONS.c.agent_id == agent) | (AGENTS.c.name == agent))
+    if enabled is not None:
+        query = query.where(CONNECTIONS.c.enabled == enabled)
     async with plane.read() as connection:
-        rows = (await connection.execute(_query().order_by(CONNECTIONS.c.name))).mappings()
-        return [_connection(row, base) for row in rows]
+        keys = await _key_counts(connection)
+        ordered = query.order_by(func.lower(CONNECTIONS.c.name), CONNECTIONS.c.id)
+        return await paging.run(connection, ordered, lambda row: _connection(row, base, keys))
 
 
 async def get_connection(plane: ControlPlane, reference: str) -> Connection:
     """The connection with this slug, id or name. Raises NotFoundError."""
     base = await plane.gateway_url()
     async with plane.read() as connection:
-        return _connection(await find_connection(connection, reference), base)
-
-
-async def set_enabled(plane: ControlPlane, actor: str, reference: str, *, enabled: bool) -> Connection:
-    """Switch a connection on or off; needs no API key. Raises NotFoundError."""
-    async with plane.change(actor) as change:
-        row = await find_connection(change.connection, reference)
-        if bool(row["enabled"]) != enabled:
-            await change.connection.execute(
-                update(CONNECTIONS).where(CONNECTIONS.c.id == row["id"]).values(enabled=enabled, updated_at=change.now)
-            )
-            await change.audit(
-                "connection.enabled" if enabled else "connection.disabled", row["slug"], connection_id=row["id"]
-            )
-    return await get_connection(plane, row["id"])
-
-
-async def delete_connection(plane: ControlPlane, actor: str, reference: str) -> str:
-    """Delete a connection with its sealed key; returns its slug, which is never given again.
-
-    Otherwise an integration that still has the old address would one day talk to somebody else's store.
-    Raises NotFoundError.
-    """
-    async with plane.change(actor) as change:
-        row = await find_connection(change.connection, reference)
-        await change.connection.execute(CONNECTIONS.delete().where(CONNECTIONS.c.id == row["id"]))
-        await change.connection.execute(
-            insert(RETIRED_SLUGS).values(slug=row["slug"], connection_id=row["id"], retired_at=change.now)
-        )
-        await change.audit("connection.deleted", row["slug"], connection_id=row["id"])
-    return str(row["slug"])
+        return _connection(await find_connection(connection, reference), base, await _key_counts(connection))
 
 
 async def find_connection(connection: AsyncConnection, reference: str) -> RowMapping:
@@ -148,8 +55,7 @@ async def find_connection(connection: AsyncConnection, reference: str) -> RowMap
         if row is not None:
             return row
     raise NotFoundError(
-        f'No connection has the slug, id or name "{reference}": integration-server connections list shows those '
-        "there are."
+        "No connection has this slug, id or name: integration-server connections list shows those there are."
     )
 
 
@@ -159,43 +65,22 @@ def _query() -> Any:  # noqa: ANN401 - a Select of many columns has no shorter t
     )
 
 
-def _changed_wish(row: RowMapping, changes: Mapping[str, Any]) -> ConnectionWish:
-    """What is asked for now; a changed mode drops what only the other one has: agent, shop host."""
-    kept = {name: row[name] for name in ("name", "mode", "key_in", "methods", "resources", "concurrency")}
-    wish = {"store_url": "", **kept, **changes}
-    of_mode = {"agent": row["agent_id"]} if wish["mode"] == "on-premise" else {"shop_host": row["shop_host"]}
-    return ConnectionWish(**{**of_mode, **wish})
-
-
-def _changed_candidates(kept: Store, changes: Mapping[str, Any]) -> tuple[Store, ...]:
-    """The stores that can be meant now; the shop of a multistore stays unless another one is named."""
-    if "store_url" not in changes:
-        return (other_shop(kept, virtual_uri=changes.get("virtual_uri"), id_shop=changes.get("id_shop")),)
-    found = read_candidates(
-        changes["store_url"],
-        virtual_uri=changes.get("virtual_uri", kept.virtual_uri),
-        id_shop=changes.get("id_shop", ""),
+async def _key_counts(connection: AsyncConnection) -> dict[str | None, int]:
+    """Living client keys by connection id; None: those that open every connection."""
+    living = CLIENT_KEYS.c.revoked_at.is_(None)
+    everywhere = select(func.count()).where(living, CLIENT_KEYS.c.all_connections)
+    some = (
+        select(CLIENT_KEY_CONNECTIONS.c.connection_id, func.count())
+        .join(CLIENT_KEYS, CLIENT_KEYS.c.id == CLIENT_KEY_CONNECTIONS.c.client_key_id)
+        .where(living)
+        .group_by(CLIENT_KEY_CONNECTIONS.c.connection_id)
     )
-    if "id_shop" in changes:
-        return found
-    return tuple(dict.fromkeys(replace(store, id_shop=store.id_shop or kept.id_shop) for store in found))
+    counts: dict[str | None, int] = {row[0]: row[1] for row in await connection.execute(some)}
+    return counts | {None: (await connection.execute(everywhere)).scalar_one()}
 
 
-async def _check_name_is_free(connection: AsyncConnection, name: str, own_id: str) -> None:
-    others = select(CONNECTIONS.c.slug).where(CONNECTIONS.c.name == name, CONNECTIONS.c.id != own_id)
-    existing = (await connection.execute(others)).scalar_one_or_none()
-    if existing is not None:
-        raise ConflictError(
-            f'A connection named "{name}" exists ({existing}): choose a name that tells them apart.', field="name"
-        )
-
-
-async def _taken_slugs(connection: AsyncConnection) -> set[str]:
-    used = select(CONNECTIONS.c.slug).union(select(RETIRED_SLUGS.c.slug))
-    return set((await connection.execute(used)).scalars())
-
-
-def _connection(row: RowMapping, gateway_url: str) -> Connection:
+def _connection(row: RowMapping, gateway_url: str, keys: dict[str | None, int]) -> Connection:
+    headers = tuple((name, value) for name, value in row["headers"])
     return Connection(
         id=row["id"],
         name=row["name"],
@@ -209,8 +94,34 @@ def _connection(row: RowMapping, gateway_url: str) -> Connection:
         methods=tuple(row["methods"]),
         resources=tuple(row["resources"]) if row["resources"] is not None else None,
         concurrency=row["concurrency"],
+        headers=headers,
+        response_timeout_s=row["response_timeout_s"],
+        test_path=row["test_path"],
+        test_method=row["test_method"],
+        ca_pem=row["ca_pem"],
+        verify_tls=bool(row["verify_tls"]),
         enabled=bool(row["enabled"]),
+        needs_key=row["api_key"] == NO_KEY,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         gateway_url=f"{gateway_url}/{row['slug']}",
+        client_keys=keys.get(row["id"], 0) + keys[None],
+        warnings=_warnings(row, headers),
     )
+
+
+def _warnings(row: RowMapping, headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    found = []
+    asked = needs_agent_setting(headers)
+    if row["mode"] == "on-premise" and asked:
+        found.append(
+            f"The agent passes on {', '.join(asked)} only when forward_fields under the store in its agent.toml "
+            "lists them."
+        )
+    if not row["verify_tls"]:
+        found.append("The store's certificate is not checked: anyone on the way can read and change everything.")
+    if row["scheme"] == "http" and row["mode"] == "cloud":
+        found.append("The store is asked over plain http: the API key travels readable through the internet.")
+    if row["api_key"] == NO_KEY:
+        found.append("The connection was imported without its API key: edit it and enter the key.")
+    return tuple(found)

@@ -7,17 +7,24 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from sqlalchemy import RowMapping, insert, select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from agent.checkup.plan import CheckPlan
 from agent.doctor.answer import ProbeAnswer
 from agent.server.db.tables import AUDIT, SERVER_SETTINGS
+from agent.server.keys import KeyRingSource
+from agent.server.operations.audit_budget import AuditBudget
 from agent.server.operations.live_tables import LiveTables
-from agent.server.operations.records import AuditEntry
+from agent.server.operations.login_throttle import LoginThrottle
+from agent.server.operations.passwords import Passwords
 from agent.server.operations.status import ServerReport
+from agent.server.operations.test_places import TestPlaces
 from agent.server.registry import Registry
 from agent.server.routes import Route
+from agent.server.traffic import Traffic
 from agent.server.vault import Vault
 
 InternalExchange = Callable[[Route, bytes], Awaitable[ProbeAnswer]]
@@ -30,9 +37,14 @@ class ServerFacts:
 
     public_ssh_address: str | None
     public_gateway_url: str | None
+    public_panel_url: str | None
     listening_gateway_url: str
     host_key_fingerprint: str
     known_hosts_line: Callable[[str], str]
+    session_idle_s: float = 43_200.0
+    session_lifetime_s: float = 604_800.0
+    test_history_max: int = 100
+    certificate_warning_days: int = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +65,8 @@ class Change:
 class ControlPlane:
     """The database and what is derived from it.
 
-    ``registry``, ``exchange`` and ``report`` are None when no server runs in this process: then nothing is online and
-    nothing can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by
+    What a running server adds (``registry`` to ``traffic``) is None when none runs in this process: then nothing is
+    online and nothing can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by
     ``probing``.
     """
 
@@ -65,20 +77,33 @@ class ControlPlane:
         live: LiveTables,
         facts: ServerFacts,
         *,
+        keys: KeyRingSource,
+        data_dir: Path | None = None,
         registry: Registry | None = None,
         exchange: InternalExchange | None = None,
         report: Callable[[], ServerReport] | None = None,
+        cloud_plan: Callable[[Route], CheckPlan] | None = None,
+        traffic: Traffic | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
         self.vault = vault
         self.live = live
         self.facts = facts
+        self.keys = keys
+        self.data_dir = data_dir
         self.registry = registry
         self.exchange = exchange
         self.report = report
+        self.cloud_plan = cloud_plan
+        self.traffic = traffic
         self.clock = clock
+        self.listening_panel_url: str | None = None  # of the running server, once it listens for people
         self.probing = asyncio.Lock()
+        self.testing = TestPlaces()
+        self.passwords = Passwords()
+        self.throttle = LoginThrottle(time.monotonic)
+        self.refusals = AuditBudget(time.monotonic)
         self._one_at_a_time = asyncio.Lock()
 
     @contextlib.asynccontextmanager
@@ -99,6 +124,12 @@ class ControlPlane:
             yield connection
 
     @contextlib.asynccontextmanager
+    async def note_change(self, actor: str) -> AsyncIterator[Change]:
+        """A change with an audit line that the live tables do not depend on: people and their sessions."""
+        async with self.note() as connection:
+            yield Change(connection, actor, self.clock())
+
+    @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading."""
         async with self.engine.connect() as connection:
@@ -116,18 +147,12 @@ class ControlPlane:
         await change.connection.execute(insert(SERVER_SETTINGS).values(name=name, value=value))
         await change.audit("settings.remembered", name, value=value)
 
+    @property
+    def panel_url(self) -> str | None:
+        """The address of the panel, without trailing slash: as set, or as listening; None when neither is known."""
+        return self.facts.public_panel_url or self.listening_panel_url
+
     async def gateway_url(self) -> str:
         """The address that integrations use, without trailing slash: as set, as given once, or as listening."""
         facts = self.facts
         return facts.public_gateway_url or await self.remembered("public_gateway_url") or facts.listening_gateway_url
-
-    async def audit_trail(self, limit: int) -> list[AuditEntry]:
-        """The newest ``limit`` lines of the audit trail, newest first."""
-        query = select(AUDIT).order_by(AUDIT.c.id.desc()).limit(limit)
-        async with self.read() as connection:
-            rows = (await connection.execute(query)).mappings()
-            return [_entry(row) for row in rows]
-
-
-def _entry(row: RowMapping) -> AuditEntry:
-    return AuditEntry(row["at"], row["actor"], row["action"], row["subject"], row["detail"])

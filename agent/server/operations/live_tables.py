@@ -6,6 +6,8 @@ import hmac
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import structlog
 from sqlalchemy import RowMapping, select
@@ -19,9 +21,26 @@ from agent.server.routes import KeyGrant, Route, RoutingTable
 from agent.server.tokens import digest
 from agent.server.vault import EnvelopeError, Place, Vault
 
+NO_KEY: Final = b""
+"""In place of an envelope: the connection was imported, and its key has to be entered."""
+
 _LOG = structlog.get_logger()
 
-_UNKNOWN = bytes(32)  # compared where there is no agent, so that unknown ids take as long as wrong secrets
+
+@dataclass(frozen=True, slots=True)
+class AgentSecret:
+    """One secret of an agent: its record, its SHA-256, and when it ends (unix seconds, None = never)."""
+
+    id: str
+    sha256: bytes = field(repr=False)
+    expires_at: float | None
+
+    def works(self, now: float) -> bool:
+        """True until it ends."""
+        return self.expires_at is None or now < self.expires_at
+
+
+_NOBODYS = AgentSecret("", bytes(32), None)  # compared where there is no agent: unknown ids take as long
 
 
 class LiveTables:
@@ -34,18 +53,31 @@ class LiveTables:
     def __init__(self, routing: RoutingTable, clock: Callable[[], float] = time.time) -> None:
         self.routing = routing
         self._clock = clock
-        self._agents: dict[str, tuple[AgentRecord, list[tuple[bytes, float | None]]]] = {}
+        self._agents: dict[str, tuple[AgentRecord, list[AgentSecret]]] = {}
 
     def authenticate(self, agent_id: str, secret: str) -> AgentRecord | None:
         """The agent of this id and secret; None for an unknown or revoked agent and for a wrong secret."""
         given = digest(secret)
-        record, secrets = self._agents.get(agent_id, (None, [(_UNKNOWN, None)]))
+        record, secrets = self._agents.get(agent_id, (None, [_NOBODYS]))
         now = self._clock()
-        matches = [
-            hmac.compare_digest(given, kept) and (expires_at is None or now < expires_at)
-            for kept, expires_at in secrets
-        ]
-        return record if any(matches) else None
+        # All of them are compared, so that time does not tell which one it was.
+        matching = [secret for secret in secrets if hmac.compare_digest(given, secret.sha256) and secret.works(now)]
+        return replace(record, secret_id=matching[0].id) if record is not None and matching else None
+
+    def living_secrets(self, agent_id: str) -> frozenset[str]:
+        """The records of the secrets with which this agent can log in now."""
+        now = self._clock()
+        _, secrets = self._agents.get(agent_id, (None, []))
+        return frozenset(secret.id for secret in secrets if secret.works(now))
+
+    def agents_with_ended_secrets(self) -> tuple[str, ...]:
+        """Agents of which a secret has come to its end and has not been swept."""
+        now = self._clock()
+        return tuple(
+            agent_id
+            for agent_id, (_, secrets) in self._agents.items()
+            if any(not secret.works(now) for secret in secrets)
+        )
 
     @property
     def agent_count(self) -> int:
@@ -71,12 +103,10 @@ class LiveTables:
         self.routing.replace(routes, grants)
 
 
-async def _agents(
-    connection: AsyncConnection,
-) -> dict[str, tuple[AgentRecord, list[tuple[bytes, float | None]]]]:
-    secrets: dict[str, list[tuple[bytes, float | None]]] = defaultdict(list)
+async def _agents(connection: AsyncConnection) -> dict[str, tuple[AgentRecord, list[AgentSecret]]]:
+    secrets: dict[str, list[AgentSecret]] = defaultdict(list)
     for row in await connection.execute(select(AGENT_SECRETS)):
-        secrets[row.agent_id].append((row.sha256, row.expires_at))
+        secrets[row.agent_id].append(AgentSecret(row.id, row.sha256, row.expires_at))
     live = await connection.execute(select(AGENTS).where(AGENTS.c.revoked_at.is_(None)))
     return {
         row.id: (
@@ -85,6 +115,7 @@ async def _agents(
                 name=row.name,
                 max_instances=row.max_instances,
                 plain_store=store_of(row.plain_store) if row.plain_store else None,
+                enabled=bool(row.enabled),
             ),
             secrets[row.id],
         )
@@ -98,9 +129,9 @@ async def _routes(connection: AsyncConnection, vault: Vault) -> list[Route]:
 
 
 def _route(row: RowMapping, vault: Vault) -> Route:
-    enabled = bool(row["enabled"])
+    enabled = bool(row["enabled"]) and row["api_key"] != NO_KEY
     try:
-        api_key = vault.open(row["api_key"], api_key_place(row["id"]))
+        api_key = vault.open(row["api_key"], api_key_place(row["id"])) if row["api_key"] != NO_KEY else ""
     except EnvelopeError as error:
         # One broken row must not stop the others: it answers connection_disabled until the key is entered again.
         _LOG.error("connection.key_unreadable", connection=row["slug"], reason=str(error))
@@ -120,6 +151,12 @@ def _route(row: RowMapping, vault: Vault) -> Route:
         rule=Rule(store, frozenset(row["methods"]), resources),
         concurrency=row["concurrency"],
         shop_host=row["shop_host"],
+        headers=tuple((name, value) for name, value in row["headers"]),
+        response_timeout_s=row["response_timeout_s"],
+        test_path=row["test_path"],
+        test_method=row["test_method"],
+        ca_pem=row["ca_pem"],
+        verify_tls=bool(row["verify_tls"]),
     )
 
 
@@ -127,7 +164,9 @@ async def _grants(connection: AsyncConnection) -> list[KeyGrant]:
     scopes: dict[str, set[str]] = defaultdict(set)
     for row in await connection.execute(select(CLIENT_KEY_CONNECTIONS)):
         scopes[row.client_key_id].add(row.connection_id)
-    live = await connection.execute(select(CLIENT_KEYS).where(CLIENT_KEYS.c.revoked_at.is_(None)))
+    live = await connection.execute(
+        select(CLIENT_KEYS).where(CLIENT_KEYS.c.revoked_at.is_(None), CLIENT_KEYS.c.enabled)
+    )
     return [
         KeyGrant(
             key_id=row.id,

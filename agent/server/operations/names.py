@@ -9,6 +9,14 @@ from agent.server.operations.failures import InvalidError
 NAME_MAX_CHARS: Final = 100
 
 
+def clean_description(text: str) -> str:
+    """``text`` without blanks around it. Raises InvalidError for control characters other than line ends."""
+    clean = text.strip().replace("\r\n", "\n")
+    if not clean.replace("\n", "").isprintable():
+        raise InvalidError("The description contains control characters.", field="description")
+    return clean
+
+
 def clean_name(name: str) -> str:
     """``name`` with single blanks. Raises InvalidError when it is empty, too long, or not printable."""
     clean = " ".join(name.split())

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import structlog
-from sqlalchemy import func, update
+from sqlalchemy import case, func, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.server.db.tables import AGENTS
@@ -26,6 +26,7 @@ def said_through(tunnel: Tunnel) -> dict[str, Any]:
     return {
         "version": printable(tunnel.version, 36),
         "host": printable(tunnel.host, 200) or None,
+        "peer": tunnel.peer[:100],
         "grants": [Grant.from_rule(rule).model_dump(mode="json") for rule in tunnel.rules[:GRANTS_KEPT_MAX]],
     }
 
@@ -66,7 +67,8 @@ class PresenceLog:
         try:
             async with self._plane.note() as connection:
                 for agent_id, values in pending.items():
-                    newest = func.max(func.coalesce(AGENTS.c.last_heartbeat_at, 0.0), values["last_heartbeat_at"])
+                    kept = func.coalesce(AGENTS.c.last_heartbeat_at, 0.0)
+                    newest = case((kept > values["last_heartbeat_at"], kept), else_=values["last_heartbeat_at"])
                     written = values | {"last_heartbeat_at": newest}
                     await connection.execute(update(AGENTS).where(AGENTS.c.id == agent_id).values(**written))
         except SQLAlchemyError as error:  # a locked database, say: tried again with the next event

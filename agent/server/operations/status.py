@@ -10,7 +10,8 @@ from typing import Any
 
 from agent.process_report import ProcessReport
 from agent.server.doorkeeper import DoorReport
-from agent.server.registry import TunnelSnapshot
+from agent.server.traffic import Minute
+from agent.server.tunnel_snapshot import TunnelSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Listeners:
     gateway: ListenerReport
     gateway_url: str
     admin_socket: str
+    panel: ListenerReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class ServerReport:
     agents_online: int
     ssh_connections: int
     gateway: GatewayReport
+    traffic: Minute
     channels: Occupancy
     store_connections: Occupancy
     tunnels: tuple[TunnelReport, ...]

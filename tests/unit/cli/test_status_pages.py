@@ -100,6 +100,7 @@ SERVER: dict[str, Any] = {
     "agents_registered": 3,
     "agents_online": 2,
     "gateway": {"clients": 1, "in_flight": 1, "parked": 0},
+    "traffic": {"requests": 3, "errors": 1, "tunnel_ms": 12.5, "store_ms": 31.0},
     "tunnels": [
         TUNNEL,
         {**TUNNEL, "index": 1, "draining": True},
@@ -212,6 +213,7 @@ def test_the_servers_page_groups_tunnels_by_instance() -> None:
     shown = text(server_page, SERVER)
     for part in (
         "integration-server 1.2.3 is ready",
+        "3 requests, 1 error, median tunnel 12.5 ms, store 31 ms",
         "[::]:2222, host key SHA256:0e+",
         "0.0.0.0:8080, https://gateway.integration.example.com",
         "1 client connected, 1 exchange in flight, 0 waiting for a tunnel",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from agent.tunnel.token import parse_token
 from tests.kit.control_plane import API_KEY, ControlApi, control_api
@@ -60,7 +61,8 @@ async def test_the_audit_trail_says_who_did_what_without_secrets(api: ControlApi
     ]
     assert all(secret not in api.text for secret in [*secrets, API_KEY])
     assert (await api.call("GET", "audit?limit=2"))[1] == trail[:2]
-    assert json.loads(api.text)[0]["subject"] == "warehouse"
+    assert json.loads(api.text)["items"][0]["subject"] == "warehouse"
+    assert json.loads(api.text)["total"] == 5
 
 
 async def test_a_failed_change_leaves_no_trace(api: ControlApi) -> None:
@@ -84,3 +86,31 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 async def test_status_without_a_running_server(api: ControlApi) -> None:
     status, shown = await api.call("GET", "status")
     assert (status, shown["running"], shown["state"]) == (200, False, "not_running")
+
+
+@pytest.mark.parametrize("path", ["agents/a%00b", "connections/a%00b", "client-keys/a%00b", "people/a%00b"])
+async def test_what_no_database_can_hold_is_no_fault(api: ControlApi, path: str) -> None:
+    status, problem = await api.call("GET", path)
+    assert (status, problem["status"]) in ((404, 404), (422, 422))
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\x07b", "a\u202eb"])
+async def test_names_with_control_characters_are_refused(api: ControlApi, name: str) -> None:
+    for path, body in (
+        ("agents", {"name": name, "public_ssh_address": "h.example:22"}),
+        ("agents", {"name": "fine", "description": name, "public_ssh_address": "h.example:22"}),
+        ("client-keys", {"name": name, "all_connections": True}),
+        ("people", {"name": name, "role": "viewer"}),
+        ("api-tokens", {"name": name, "role": "viewer"}),
+    ):
+        assert (await api.call("POST", path, body))[0] == 422
+
+
+async def test_a_database_that_is_gone_is_said_and_the_gateway_knows_its_tables(api: ControlApi) -> None:
+    await api.connection()
+    key = (await api.created("client-keys", all_connections=True))["key"]
+    real, api.plane.engine = api.plane.engine, create_async_engine("sqlite+aiosqlite:////nowhere/at/all")
+    status, problem = await api.call("GET", "agents")
+    api.plane.engine = real
+    assert (status, problem["name"]) == (503, "database_unavailable")
+    assert api.admits("shop-lyon", key) is not None

@@ -20,7 +20,7 @@ API_KEY = b"CANARY0API0KEY0CANARY0API0KEY012"
 SSH = "agents.example.com:2222"
 CONNECTION = ("connections", "create", "--name", "Shop Lyon", "--mode", "cloud", "--api-key-file", "-")
 STORE = ("--store-url", "https://h.example/api/")
-FREE = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0")
+FREE = ("--ssh-listen", "127.0.0.1:0", "--gateway-listen", "127.0.0.1:0", "--panel-listen", "127.0.0.1:0")
 
 
 def test_everything_can_be_created_before_the_first_start(cli: ServerCli) -> None:
@@ -190,11 +190,11 @@ def test_a_lost_key_ring_is_not_replaced_while_it_is_needed(cli: ServerCli) -> N
     assert not (cli.data_dir / "key-ring").exists()
 
 
-@pytest.mark.parametrize("listener", ["--ssh-listen", "--gateway-listen"])
+@pytest.mark.parametrize("listener", ["--ssh-listen", "--gateway-listen", "--panel-listen"])
 def test_a_port_in_use_is_one_sentence(cli: ServerCli, listener: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        given = {"--ssh-listen": "127.0.0.1:0", "--gateway-listen": "127.0.0.1:0", listener: address}
+        given = dict(zip(FREE[::2], FREE[1::2], strict=True)) | {listener: address}
         assert address in cli.refused(1, "serve", *(part for pair in given.items() for part in pair))
     assert not (cli.data_dir / "admin.sock").exists()
 

@@ -13,26 +13,30 @@ from agent.server.keys import HOST_KEY_FILE, KEY_RING_FILE, load_host_key, load_
 from agent.server.vault import KeyRing
 
 
+def ring_of(data_dir: Path, environ: dict[str, str], *, may_create: bool) -> KeyRing:
+    return load_key_ring(data_dir, environ, may_create=may_create).ring
+
+
 def test_the_first_start_makes_a_private_ring_and_the_next_reads_it(tmp_path: Path) -> None:
-    made = load_key_ring(tmp_path, {}, may_create=True)
+    made = ring_of(tmp_path, {}, may_create=True)
     assert (tmp_path / KEY_RING_FILE).stat().st_mode & 0o777 == 0o600
-    assert load_key_ring(tmp_path, {}, may_create=False) == made
+    assert ring_of(tmp_path, {}, may_create=False) == made
 
 
 def test_a_lost_ring_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is missing, and the database holds API keys"):
-        load_key_ring(tmp_path, {}, may_create=False)
+        ring_of(tmp_path, {}, may_create=False)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
 @pytest.mark.parametrize("name", [KEY_RING_FILE, HOST_KEY_FILE])
 def test_a_file_that_others_can_reach_is_refused(tmp_path: Path, name: str, mode: int) -> None:
-    load_key_ring(tmp_path, {}, may_create=True)
+    ring_of(tmp_path, {}, may_create=True)
     load_host_key(tmp_path)
     (tmp_path / name).chmod(mode)
     with pytest.raises(SettingsError, match=f"can be read by other users .mode 0{mode:o}.; run chmod 600") as caught:
-        load_key_ring(tmp_path, {}, may_create=True)
+        ring_of(tmp_path, {}, may_create=True)
         load_host_key(tmp_path)
     assert caught.value.exit_code == 78
 
@@ -45,10 +49,10 @@ def test_the_environment_wins_over_credential_and_file(tmp_path: Path) -> None:
     (credentials / KEY_RING_FILE).write_text(credential.dump())
     (credentials / KEY_RING_FILE).chmod(0o440)  # as systemd makes it
     environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
-    assert load_key_ring(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "no")}, may_create=False) == file
-    assert load_key_ring(tmp_path, environ, may_create=False) == credential
+    assert ring_of(tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "no")}, may_create=False) == file
+    assert ring_of(tmp_path, environ, may_create=False) == credential
     environ["INTEGRATION_SERVER_KEY_RING"] = variable.dump()
-    assert load_key_ring(tmp_path, environ, may_create=False) == variable
+    assert ring_of(tmp_path, environ, may_create=False) == variable
 
 
 def test_the_host_key_is_made_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import SettingsError
-from agent.server.assembly import gateway_address, gateway_limits, gateway_tls, ssh_config
+from agent.server.assembly import gateway_limits, gateway_listener, ssh_config
 from agent.server.settings import ServerSettings, default_data_dir, read_settings
 from agent.tunnel.flow import LinkLimits
 from tests.kit.certificates import CertificateAuthority
@@ -108,7 +108,7 @@ def test_without_tls_or_proxy_only_this_machine_can_connect(
     listen: str, proxies: list[str], host: str, explained: bool
 ) -> None:
     settings = ServerSettings.model_validate({"gateway": {"listen": listen}, "trusted_proxies": proxies})
-    found_host, port, reason = gateway_address(settings)
+    found_host, port, reason = gateway_listener(settings).address()
     assert (found_host, port) == (host, 8080)
     assert bool(reason) == explained
     assert not explained or ("readable" in reason and "trusted_proxies" in reason)
@@ -119,8 +119,8 @@ def test_a_certificate_opens_the_gateway_to_all(tmp_path: Path) -> None:
     certificate, key = authority.issue("gateway.example.com")
     gateway = {"listen": "0.0.0.0:443", "tls_certificate_file": certificate, "tls_key_file": key}
     settings = ServerSettings.model_validate({"gateway": gateway})
-    assert gateway_address(settings) == ("0.0.0.0", 443, "")
-    assert gateway_tls(settings) is not None
+    assert gateway_listener(settings).address() == ("0.0.0.0", 443, "")
+    assert gateway_listener(settings).tls() is not None
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -130,7 +130,7 @@ def test_an_unusable_certificate_is_one_sentence(tmp_path: Path, content: str | 
         file.write_text(content)
     gateway = {"tls_certificate_file": file, "tls_key_file": file}
     with pytest.raises(SettingsError, match="cannot be used"):
-        gateway_tls(ServerSettings.model_validate({"gateway": gateway}))
+        gateway_listener(ServerSettings.model_validate({"gateway": gateway})).tls()
 
 
 def test_limits_reach_the_parts() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.forward.pool import WRITE_IDLE_MAX_S, WRITE_USES_MAX
-from agent.server.channels import ChannelPool, UpstreamChannel
+from agent.server.channel_pool import ChannelPool
+from agent.server.channels import UpstreamChannel
 from tests.unit.server_plane.test_channels import Tunnel, User, far
 
 

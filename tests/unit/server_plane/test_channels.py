@@ -9,7 +9,8 @@ from typing import Any
 import asyncssh
 import pytest
 
-from agent.server.channels import ChannelLimits, ChannelPool, UpstreamChannel
+from agent.server.channel_pool import ChannelLimits, ChannelPool
+from agent.server.channels import UpstreamChannel
 from agent.streams import ByteSession
 from tests.kit.memory_channel import MemoryChannel
 

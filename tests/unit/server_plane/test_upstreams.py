@@ -8,7 +8,7 @@ import pytest
 
 from agent.errors import AgentOffline, ConnectionBusy, PolicyDenied, ServerDraining
 from agent.policy import METHODS, Rule
-from agent.server.channels import ChannelLimits, ChannelPool
+from agent.server.channel_pool import ChannelLimits, ChannelPool
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, GatewayLimits, Phase
 from agent.server.registry import Registry

@@ -134,6 +134,7 @@ def test_who_goes_to_the_slow_lane() -> None:
         EndReason.NOT_GRANTED,
         EndReason.PLACE_TAKEN,
         EndReason.REVOKED,
+        EndReason.DISABLED,
     }
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 
 from agent.server.addresses import PublicUrl
 from agent.server.api.models.fields import Asked, Description, Name
-from agent.server.operations.agents import INSTANCES_MAX, NewAgent
+from agent.server.operations.agent_changes import INSTANCES_MAX
+from agent.server.operations.agent_tokens import GRACE_DEFAULT_S, GRACE_MAX_S, NewAgent
 from agent.server.operations.records import Agent
 
 Instances = Annotated[int, Field(ge=1, le=INSTANCES_MAX)]
@@ -27,9 +28,22 @@ class AgentAsked(Asked):
     public_gateway_url: PublicUrl | None = None
 
 
+class AgentNamed(Asked):
+    """The name of a copy."""
+
+    name: Name
+
+
+class TokenRotation(Asked):
+    """For how long the old token works beside the new one."""
+
+    grace_period_s: Annotated[float, Field(ge=0, le=GRACE_MAX_S, allow_inf_nan=False)] = GRACE_DEFAULT_S
+
+
 class AgentEdited(Asked):
     """What changes of an agent: what is left out stays as it is."""
 
+    name: Name = ""
     description: Description = ""
     max_instances: Instances = 1
 
@@ -38,19 +52,49 @@ class AgentEdited(Asked):
         return self.model_dump(exclude_unset=True)
 
 
+State = Literal["awaiting_install", "online", "draining", "offline", "disabled", "revoked"]
+
+
+class InstanceShown(BaseModel):
+    """One running process of an agent."""
+
+    id: str = Field(description="the beginning of its instance id")
+    host: str
+    version: str
+    peer: str
+    tunnels: int
+    draining: bool
+    connected_at: datetime
+    last_heartbeat_at: datetime
+    round_trip_ms: float | None
+
+
+class ClientDetails(BaseModel):
+    """Where an agent runs, as it says, and where its tunnels come from."""
+
+    host: str | None
+    peer: str | None
+    instances: list[InstanceShown]
+
+
 class AgentShown(BaseModel):
     """An agent."""
 
     id: str
     name: str
     description: str
-    state: Literal["awaiting_install", "online", "offline", "revoked"]
+    state: State
+    enabled: bool
+    offline: bool = Field(description="true while it has no tunnel")
     tunnels: int
     max_instances: int
     plain_store: str | None
     version: str | None
     host: str | None
-    grants: list[dict[str, Any]] | None
+    client_details: ClientDetails
+    grants: list[dict[str, Any]] | None = Field(description="stores, methods and resources that its own policy opens")
+    connections_count: int
+    old_token_until: datetime | None = Field(description="a token that was replaced works until then")
     last_heartbeat_at: datetime | None
     created_at: datetime
     revoked_at: datetime | None
@@ -58,10 +102,19 @@ class AgentShown(BaseModel):
     @classmethod
     def of(cls, agent: Agent) -> AgentShown:
         """As shown."""
+        instances = [
+            InstanceShown(
+                **{name: value for name, value in asdict(each).items() if name != "round_trip_s"},
+                round_trip_ms=round(each.round_trip_s * 1000, 3) if each.round_trip_s is not None else None,
+            )
+            for each in agent.instances
+        ]
         return cls(
             **{
                 **asdict(agent),
                 "state": agent.state,
+                "offline": not agent.tunnels,
+                "client_details": ClientDetails(host=agent.host, peer=agent.peer, instances=instances),
                 "plain_store": str(agent.plain_store) if agent.plain_store else None,
             }
         )

@@ -13,6 +13,7 @@ from agent.server.operations.records import AuditEntry
 class AuditShown(BaseModel):
     """One line of the audit trail."""
 
+    id: int
     at: datetime
     actor: str
     action: str
@@ -23,6 +24,7 @@ class AuditShown(BaseModel):
     def of(cls, entry: AuditEntry) -> AuditShown:
         """As shown."""
         return cls(
+            id=entry.id,
             at=datetime.fromtimestamp(entry.at, UTC),
             actor=entry.actor,
             action=entry.action,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -22,6 +24,32 @@ class ClientKeyAsked(Asked):
     expires_at: AwareDatetime | None = None
 
 
+class ClientKeyEdited(Asked):
+    """What changes of a client key: what is left out stays as it is."""
+
+    name: Name = ""
+    connections: list[str] = Field(default_factory=list)
+    all_connections: bool = False
+    methods: list[Method] | None = None
+    expires_at: AwareDatetime | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was given; no default of a field is in it."""
+        given = self.model_dump(exclude_unset=True)
+        if given.get("expires_at") is not None:
+            given["expires_at"] = given["expires_at"].timestamp()
+        return given
+
+
+class ClientKeyNamed(Asked):
+    """The name of a copy."""
+
+    name: Name
+
+
+KeyState = Literal["active", "disabled", "expired", "revoked"]
+
+
 class ClientKeyShown(BaseModel):
     """A client key, without the key."""
 
@@ -29,14 +57,17 @@ class ClientKeyShown(BaseModel):
     name: str
     connections: list[str] | None = Field(description="slugs; null = every connection")
     methods: list[str] | None = Field(description="null = whatever the connection allows")
+    state: KeyState
+    enabled: bool
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_used_at: datetime | None
 
     @classmethod
     def of(cls, client_key: ClientKey) -> ClientKeyShown:
         """As shown."""
-        return cls(**asdict(client_key))
+        return cls(**{**asdict(client_key), "state": client_key.state(time.time())})
 
 
 class ClientKeyCreated(BaseModel):

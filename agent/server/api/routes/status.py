@@ -9,13 +9,14 @@ from fastapi.responses import JSONResponse
 
 import agent
 from agent.server.api.gate import Needs, Plane
+from agent.server.api.problems import problems
 from agent.server.operations import agents
 from agent.server.operations.principal import Permission
 
 router = APIRouter(prefix="/v1", tags=["status"])
 
 
-@router.get("/status", dependencies=[Depends(Needs(Permission.STATUS_READ))])
+@router.get("/status", dependencies=[Depends(Needs(Permission.STATUS_READ))], responses=problems())
 async def status(plane: Plane) -> JSONResponse:
     """How the running server is doing; without one, that there is none."""
     if plane.report is None:

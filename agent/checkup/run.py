@@ -1,0 +1,227 @@
+"""A whole check: layer by layer, up to the first that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+from agent.checkup.network import LayerFailed, Line, connect, find_addresses, secure
+from agent.checkup.plan import LISTING, CheckPlan
+from agent.doctor.answer import DUMMY_KEY, ProbeAnswer
+from agent.doctor.answer_bytes import read_answer
+from agent.doctor.certificate import Certificate
+from agent.doctor.diagnosis import Diagnosis, diagnose
+from agent.doctor.layers import layer_of
+from agent.doctor.permissions import read_permissions
+from agent.doctor.report import CheckReport, Layer, Step, StepState
+from agent.errors import StoreBadResponse, StoreTimeout
+
+CHECK_TIMEOUT_S: Final = 30.0
+
+_BODY_MAX_BYTES: Final = 256 * 1024
+
+OnStep = Callable[[Step], None]
+
+
+async def run_checkup(plan: CheckPlan, on_step: OnStep | None = None) -> CheckReport:
+    """Check the store of ``plan``; takes at most 30 s and never raises but for cancellation.
+
+    ``on_step`` is told each step as it is done. Redirects are not followed, and nothing is sent that the policy of
+    ``plan`` would not let an exchange send.
+    """
+    checkup = _Checkup(plan, on_step or (lambda _step: None))
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            await checkup.run()
+    except LayerFailed as failure:
+        checkup.done(failure.step)
+    except TimeoutError:
+        finding = f"The check did not end within {CHECK_TIMEOUT_S:.0f} s."
+        checkup.done(Step(Layer.HTTP, StepState.FAILED, finding, StoreTimeout.remedy, StoreTimeout.name))
+    return checkup.report()
+
+
+class _Checkup:
+    def __init__(self, plan: CheckPlan, on_step: OnStep) -> None:
+        self._plan = plan
+        self._on_step = on_step
+        self._steps: list[Step] = []
+        self._began = time.monotonic()
+        self._address = ""
+        self._certificate: Certificate | None = None
+        self._version: str | None = None
+        self._permissions: dict[str, tuple[str, ...]] | None = None
+
+    def done(self, step: Step) -> None:
+        """One layer is looked at."""
+        self._steps.append(step)
+        self._on_step(step)
+
+    async def run(self) -> None:
+        """Raises LayerFailed at the first layer that fails."""
+        plan = self._plan
+        self._judge("GET", LISTING)
+        addresses, step = await find_addresses(plan)
+        self.done(step)
+        answer = await self._first_answer(addresses)
+        self._webservice(answer)
+        if plan.api_key is None:
+            for layer in (Layer.KEY, Layer.PERMISSIONS):
+                self.done(Step(layer, StepState.SKIPPED, "No API key was given, so that it was not looked at."))
+            return
+        await self._key(plan.api_key)
+
+    def report(self) -> CheckReport:
+        """What was found so far."""
+        failed = next((step for step in self._steps if step.state is StepState.FAILED), None)
+        certificate = self._certificate
+        counted = sum(bool(methods) for methods in (self._permissions or {}).values())
+        shown = f"PrestaShop {self._version}" if self._version else "The webservice"
+        opened = f", {counted} resource{'' if counted == 1 else 's'} open to this key" if self._permissions else ""
+        return CheckReport(
+            ok=failed is None,
+            verdict=failed.verdict if failed is not None else "ok",
+            finding=failed.finding if failed is not None else f"{shown} answers{opened}.",
+            remedy=failed.remedy if failed is not None else "",
+            steps=tuple(self._steps),
+            version=self._version,
+            permissions=self._permissions,
+            certificate_ends_at=certificate.ends_at if certificate is not None else None,
+            elapsed_ms=round((time.monotonic() - self._began) * 1000, 1),
+        )
+
+    # -- layers ------------------------------------------------------------------------------------------------------
+
+    def _judge(self, method: str, path: str) -> None:
+        decision = self._plan.judged(method, path)
+        if not decision.allowed:
+            raise LayerFailed(
+                Step(
+                    Layer.POLICY,
+                    StepState.FAILED,
+                    f"{method} {path} may not be sent: {decision.detail}",
+                    "Open GET on this store, in the settings of the agent or in the methods of the connection.",
+                    "policy_denied",
+                )
+            )
+
+    async def _first_answer(self, addresses: tuple[str, ...]) -> ProbeAnswer:
+        """Connection, TLS, and the answer to a key that is none."""
+        plan = self._plan
+        sock, address, step = await connect(plan, addresses)
+        self.done(step)
+        line, step = await secure(plan, sock, address)
+        self._address, self._certificate = address, line.certificate
+        self.done(step)
+        return await self._ask(line, plan.head("GET", LISTING, DUMMY_KEY), to_head=False)
+
+    def _webservice(self, answer: ProbeAnswer) -> None:
+        """Does PrestaShop's webservice answer? It is expected to refuse this key."""
+        diagnosis = self._diagnosed(answer)
+        elapsed_ms = round(answer.elapsed_s * 1000, 1)
+        layer = layer_of(diagnosis.verdict)
+        alive = diagnosis.verdict in ("key_unknown", "key_without_permission", "ok")
+        if not alive and layer in (Layer.HTTP, Layer.TCP):
+            raise LayerFailed(_of(diagnosis, Layer.HTTP, elapsed_ms))
+        self.done(
+            Step(
+                Layer.HTTP,
+                StepState.OK,
+                f"The web server answers as a shop of this name ({answer.status}).",
+                elapsed_ms=elapsed_ms,
+                facts={"status": answer.status},
+            )
+        )
+        if not alive:
+            raise LayerFailed(_of(diagnosis, Layer.WEBSERVICE, 0.0))
+        if diagnosis.verdict == "ok":
+            self.done(
+                Step(
+                    Layer.WEBSERVICE,
+                    StepState.WARNING,
+                    "The webservice answered a key that does not exist: something in front of it adds one.",
+                    "Look at the proxy in front of the shop: whoever reaches it has the rights of that key.",
+                    "key_added_in_front",
+                )
+            )
+            return
+        self.done(Step(Layer.WEBSERVICE, StepState.OK, "The webservice is switched on and looks at keys."))
+
+    async def _key(self, api_key: str) -> None:
+        answer = await self._ask_anew("GET", LISTING, api_key)
+        diagnosis = self._diagnosed(answer)
+        elapsed_ms = round(answer.elapsed_s * 1000, 1)
+        self._version = diagnosis.version
+        if diagnosis.verdict == "key_without_permission":
+            self.done(Step(Layer.KEY, StepState.OK, "The key is known and active.", elapsed_ms=elapsed_ms))
+            raise LayerFailed(_of(diagnosis, Layer.PERMISSIONS, 0.0))
+        if not diagnosis.ok:
+            raise LayerFailed(_of(diagnosis, Layer.KEY, elapsed_ms))
+        self.done(Step(Layer.KEY, StepState.OK, "The key is known and active.", elapsed_ms=elapsed_ms))
+        self._permissions = read_permissions(answer.body)
+        await self._look_at_permissions(api_key)
+
+    async def _look_at_permissions(self, api_key: str) -> None:
+        plan = self._plan
+        opened = {name: methods for name, methods in (self._permissions or {}).items() if methods}
+        writes = sum(bool(set(methods) - {"GET", "HEAD"}) for methods in opened.values())
+        facts: dict[str, str | int | float | bool] = {"resources": len(opened), "writable": writes}
+        finding = f"{len(opened)} resources are open to this key, {writes} of them for writing."
+        elapsed_ms = 0.0
+        if plan.test_path != LISTING or plan.test_method != "GET":
+            self._judge(plan.test_method, plan.test_path)
+            answer = await self._ask_anew(plan.test_method, plan.test_path, api_key)
+            elapsed_ms = round(answer.elapsed_s * 1000, 1)
+            facts["test_status"] = answer.status
+            path = plan.test_path.partition("?")[0]
+            if not 200 <= answer.status < 300:
+                codes = f" (error {answer.code_list})" if answer.codes else ""
+                raise LayerFailed(
+                    Step(
+                        Layer.PERMISSIONS,
+                        StepState.FAILED,
+                        f"{plan.test_method} {path}, the test of this connection, was answered {answer.status}{codes}.",
+                        "Give the key the right to it in the back office, or choose another test path.",
+                        "test_failed",
+                        elapsed_ms,
+                        facts,
+                    )
+                )
+            finding += f" {plan.test_method} {path} is answered {answer.status}."
+        self.done(Step(Layer.PERMISSIONS, StepState.OK, finding, elapsed_ms=elapsed_ms, facts=facts))
+
+    def _diagnosed(self, answer: ProbeAnswer) -> Diagnosis:
+        plan = self._plan
+        return diagnose(answer, plan.rule.store, plan.shop_host, plan.mode, plan.host)
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    async def _ask_anew(self, method: str, path: str, api_key: str) -> ProbeAnswer:
+        """Over a connection of its own, since the store may have closed the other one."""
+        sock, address, _ = await connect(self._plan, (self._address,))
+        line, _ = await secure(self._plan, sock, address)
+        return await self._ask(line, self._plan.head(method, path, api_key), to_head=method == "HEAD")
+
+    async def _ask(self, line: Line, head: bytes, *, to_head: bool) -> ProbeAnswer:
+        began = time.monotonic()
+        collector = line.collector
+        collector.expect(to_head=to_head)
+        line.transport.write(head)
+        try:
+            async with asyncio.timeout(self._plan.answer_timeout_s):
+                await collector.over
+        except TimeoutError:
+            return ProbeAnswer(0, error_name=StoreTimeout.name, elapsed_s=time.monotonic() - began)
+        finally:
+            line.transport.abort()
+        elapsed_s = time.monotonic() - began
+        if collector.is_cut and collector.raw:
+            detail = "The answer broke off before its end."
+            return ProbeAnswer(0, error_name=StoreBadResponse.name, elapsed_s=elapsed_s, error_detail=detail)
+        return read_answer(bytes(collector.raw), to_head=to_head, elapsed_s=elapsed_s, body_max_bytes=_BODY_MAX_BYTES)
+
+
+def _of(diagnosis: Diagnosis, layer: Layer, elapsed_ms: float) -> Step:
+    return Step(layer, StepState.FAILED, diagnosis.finding, diagnosis.remedy, diagnosis.verdict, elapsed_ms)

@@ -1,0 +1,69 @@
+"""What is printed once of a new agent: its access token and how to install it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def grace_seconds(text: str) -> int:
+    """``24h`` as seconds. Raises click.BadParameter."""
+    found = re.fullmatch(r"([0-9]{1,7})([smhd]?)", text.strip().lower())
+    if found is None:
+        raise click.BadParameter("write 90m, 24h, 7d, or 0.", param_hint="--grace")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def show_token(made: dict[str, Any]) -> None:
+    """The token of prestashop-agent, and how it is installed."""
+    click.echo(f"Agent {made['agent']['name']} is registered. Its access token, shown this once:\n")
+    click.echo(made["access_token"])
+    click.echo(
+        "\nOn the store's network, put it into a file that only the agent's user can read, and start the agent:\n"
+        "  (umask 077; cat > token)          paste the token, Enter, Ctrl-D\n"
+        "  cat > agent.toml                  name the stores that it opens, and Ctrl-D:\n"
+        "    [[stores]]\n"
+        '    url = "https://shop.example.com/api/"\n'
+        "  prestashop-agent config check --config ./agent.toml --token-file ./token\n"
+        "  prestashop-agent run --config ./agent.toml --token-file ./token"
+    )
+
+
+def show_rotated(made: dict[str, Any], grace: str) -> None:
+    """The new token of an agent that has one already."""
+    name = made["agent"]["name"]
+    click.echo(f"The new access token of agent {name}, shown this once; it works at once:\n")
+    click.echo(made["access_token"])
+    if grace_seconds(grace) == 0:
+        click.echo("\nThe old token has ended: put the new one into the agent's token file, and restart the agent.")
+        return
+    click.echo(
+        f"\nThe old token works for {grace} more: put the new one into the agent's token file, restart it, then\n"
+        f"  integration-server agents end-old-tokens {name}"
+    )
+
+
+def show_plain(made: dict[str, Any]) -> None:
+    """The command and the password of a stock ssh client."""
+    agent = made["agent"]
+    host, _, port = made["ssh_address"].rpartition(":")
+    origin = agent["plain_store"].partition("://")[2].partition("/")[0]
+    store_host, _, store_port = origin.rpartition(":") if _has_port(origin) else (origin, "", "80")
+    click.echo(f"Agent {agent['name']} is registered for a stock ssh client and for {agent['plain_store']} only.")
+    click.echo("\nThe server's line for ~/.ssh/known_hosts (ssh cannot check a fingerprint by itself):\n")
+    click.echo(made["known_hosts_line"])
+    click.echo("\nThe command, on the store's network:\n")
+    click.echo(
+        f"ssh -N -o StrictHostKeyChecking=yes -o ExitOnForwardFailure=yes -o ServerAliveInterval=10 -p {port} "
+        f"-R store:80:{store_host}:{store_port} {agent['id']}@{host.strip('[]')}"
+    )
+    click.echo("\nThe password it asks for, shown this once:\n")
+    click.echo(made["secret"])
+
+
+def _has_port(origin: str) -> bool:
+    return ":" in origin.rpartition("]")[2]

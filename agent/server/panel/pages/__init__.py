@@ -1,0 +1,27 @@
+"""The pages, a module for each part of the panel."""
+
+from __future__ import annotations
+
+from agent.server.panel.pages import (
+    administration,
+    agents,
+    client_keys,
+    connection_tests,
+    connections,
+    docs,
+    entrance,
+    exchanges,
+    overview,
+)
+
+PAGES = (
+    entrance.router,
+    overview.router,
+    agents.router,
+    connection_tests.router,
+    connections.router,
+    client_keys.router,
+    exchanges.router,
+    administration.router,
+    docs.router,
+)

@@ -1,0 +1,49 @@
+"""What an exchange took: bytes both ways, and the moments from which its times are told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.server.gateway_context import GatewayRecord
+from agent.server.order import Order
+from agent.server.routes import Route
+
+if TYPE_CHECKING:
+    from agent.server.channel_pool import ChannelPool
+
+
+class Tally:
+    """Belongs to one exchange; ``first_at`` is the loop's time at the first byte of the answer that was passed on."""
+
+    __slots__ = ("_began_at", "_pool", "_sent_at", "bytes_down", "bytes_up", "first_at")
+
+    def __init__(self, began_at: float) -> None:
+        self._began_at = began_at
+        self._sent_at = self.first_at = 0.0
+        self._pool: ChannelPool | None = None
+        self.bytes_up = self.bytes_down = 0
+
+    def sent(self, pool: ChannelPool, at: float) -> None:
+        """The request was handed to a channel; when it is repeated, to the last one."""
+        self._pool = pool
+        self._sent_at = at
+
+    def record(self, order: Order, route: Route, who: str, status: int, error: str, now: float) -> GatewayRecord:
+        """The exchange as it ended at the loop's time ``now``; ``who`` answered."""
+        began_at = self._began_at
+        return GatewayRecord(
+            request_id=order.request_id.decode(),
+            connection=route.slug,
+            key_id=order.grant.key_id if order.grant is not None else "",
+            method=order.head.method.decode(),
+            target=order.head.target,
+            status=status,
+            answered_by=who,
+            error=error,
+            elapsed_s=now - began_at,
+            bytes_up=self.bytes_up,
+            bytes_down=self.bytes_down,
+            waited_s=self._sent_at - began_at if self._sent_at else None,
+            first_byte_s=self.first_at - began_at if self.first_at else None,
+            tunnel_s=self._pool.round_trip() if self._pool is not None else None,
+        )

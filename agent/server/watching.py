@@ -1,0 +1,32 @@
+"""What a running server does by itself: tests of its connections, and notices of agents; it ends before the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from agent.server.operations.agent_watch import AgentWatch
+from agent.server.operations.control_plane import ControlPlane
+from agent.server.operations.retest import Retest
+from agent.server.registry import Registry
+
+
+@contextlib.asynccontextmanager
+async def watching(
+    plane: ControlPlane, registry: Registry, *, test_interval_s: float, offline_after_s: float
+) -> AsyncIterator[None]:
+    """Test and watch until the block is left: agents that this server sends away are not told of as offline."""
+    retest = Retest(plane, test_interval_s)
+    unsubscribe = registry.subscribe(retest.note)
+    tasks = [
+        asyncio.create_task(retest.run(), name="retest"),
+        asyncio.create_task(AgentWatch(plane, offline_after_s).run(), name="agent-watch"),
+    ]
+    try:
+        yield
+    finally:
+        unsubscribe()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

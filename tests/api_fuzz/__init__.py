@@ -1,0 +1,1 @@
+"""The control API, asked whatever its own OpenAPI document allows, and more."""

@@ -1,0 +1,92 @@
+"""Bringing a database to the newest schema, and copying one from SQLite to PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, select
+
+from agent.errors import StartError
+from agent.server.db.database import DATABASE_FILE, open_as_it_is, open_database
+from agent.server.db.migrate import MIGRATIONS, schema_of
+from agent.server.db.tables import AGENTS, CONNECTIONS
+from tests.kit.control_plane import control_api
+from tests.kit.postgres import empty_database, new_database
+from tests.kit.server_cli import ServerCli
+
+
+async def test_from_sqlite_to_postgresql(tmp_path: Path, cli: ServerCli) -> None:
+    async with control_api(tmp_path / "data") as api:
+        await api.agent()
+        await api.connection("One")
+        await api.connection("Two")
+        await api.created("client-keys", connections=["one"], name="erp")
+        shown = [await api.call("GET", path) for path in ("agents", "connections", "client-keys", "audit")]
+    url = await new_database()
+    environment = {"INTEGRATION_SERVER_DATABASE_URL": url}
+    assert "database_url" in await asyncio.to_thread(cli.refused, 78, "copy-database")
+    done = await asyncio.to_thread(cli, "copy-database", environment=environment)
+    assert "connections              2" in done.out
+    again = await asyncio.to_thread(cli, "copy-database", environment=environment)
+    assert (again.code, "is not empty" in again.err) == (1, True)
+    async with control_api(tmp_path / "data", database_url=url) as api:
+        assert [await api.call("GET", path) for path in ("agents", "connections", "client-keys", "audit")] == shown
+        assert api.admits("one", "x" * 32) is None
+        await api.connection("Three")
+
+
+async def old_database(data_dir: Path, url: str | None) -> None:
+    """A database as the first version left it, with rows."""
+
+    def to_first(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    blob = "'\\x00'" if url else "x'00'"
+    engine = await open_as_it_is(data_dir, url)
+    async with engine.begin() as connection:
+        await connection.run_sync(to_first)
+        await connection.exec_driver_sql("INSERT INTO agents (id, name, created_at) VALUES ('a', 'warehouse', 1.0)")
+        await connection.exec_driver_sql(
+            "INSERT INTO connections (id, name, slug, mode, scheme, host, port, base_path, api_key, methods, "
+            "created_at, updated_at) VALUES "
+            f"('c', 'One', 'one', 'cloud', 'https', 'h', 443, '/', {blob}, '[\"GET\"]', 1.0, 1.0)"
+        )
+    await engine.dispose()
+
+
+async def assert_brought_up(data_dir: Path, url: str | None) -> None:
+    engine = await open_database(data_dir, url)
+    assert (await schema_of(engine)).is_newest
+    async with engine.connect() as connection:
+        row = (await connection.execute(select(CONNECTIONS))).mappings().one()
+        assert (row["slug"], row["headers"], row["test_path"], row["verify_tls"]) == ("one", [], "/api/", True)
+        assert row["api_key"] == b"\0"
+        assert (await connection.execute(select(AGENTS.c.name))).scalars().all() == ["warehouse"]
+    await engine.dispose()
+
+
+async def test_an_older_file_is_copied_before_it_is_brought_up(tmp_path: Path) -> None:
+    await old_database(tmp_path, None)
+    await assert_brought_up(tmp_path, None)
+    (copy,) = await asyncio.to_thread(lambda: list(tmp_path.glob(f"{DATABASE_FILE}.before-*")))
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert b"warehouse" in copy.read_bytes()
+
+
+async def test_an_older_postgresql_is_brought_up_by_the_command_alone(tmp_path: Path, cli: ServerCli) -> None:
+    url = await empty_database()
+    await old_database(tmp_path, url)
+    with pytest.raises(StartError, match="run integration-server database migrate"):
+        await open_database(tmp_path, url)
+    environment = {"INTEGRATION_SERVER_DATABASE_URL": url}
+    assert "schema 0001" in (await asyncio.to_thread(cli, "database", "status", environment=environment)).out
+    done = await asyncio.to_thread(cli, "database", "migrate", environment=environment)
+    assert "it had 0001" in done.out
+    await assert_brought_up(tmp_path, url)
