@@ -75,7 +75,7 @@ async def connect(plan: CheckPlan, addresses: tuple[str, ...]) -> tuple[socket.s
         except (OSError, TimeoutError) as error:
             sock.close()
             failure = error
-        except BaseException:
+        except BaseException:  # cancelled, too: nobody else knows this socket yet
             sock.close()
             raise
         else:

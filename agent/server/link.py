@@ -36,7 +36,6 @@ class AgentLink(asyncssh.SSHServer):
         self._context = context
         self._config = context.config
         self.closed = asyncio.Event()
-        # login
         self.peer = ""
         self._record: AgentRecord | None = None
         self._logged_in = False

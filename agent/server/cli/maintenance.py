@@ -85,7 +85,7 @@ def backup(api: AdminApi, file: Path, with_keys: bool, force: bool, as_json: boo
             os.fchmod(descriptor, 0o600)
             try:
                 archive = api.download("maintenance", "backup", query={"with_keys": str(with_keys).lower()})
-            except BaseException:
+            except BaseException:  # interrupted by Ctrl-C, too
                 _remove_if_empty(file, descriptor)
                 raise
             opened.truncate(0)

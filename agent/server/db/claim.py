@@ -76,7 +76,7 @@ class DatabaseClaim:
             found = await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})
             is_ours = bool(found.scalar_one())
             await connection.commit()
-        except BaseException:
+        except BaseException:  # cancelled, too: nobody else knows this link yet
             await connection.close()
             raise
         if is_ours:

@@ -54,9 +54,10 @@ def agent_event(presence: Presence, told: Notice | None, now: float, offline_aft
 class AgentWatch:
     """Looks at the agents every 2 s until ``run`` is cancelled; what it told before is read from the database."""
 
-    def __init__(self, plane: ControlPlane, offline_after_s: float) -> None:
+    def __init__(self, plane: ControlPlane, offline_after_s: float, *, tick_s: float = TICK_S) -> None:
         self._plane = plane
         self._offline_after_s = offline_after_s
+        self._tick_s = tick_s
         self._began = plane.clock()
         self._seen: dict[str, Presence] = {}
         self._swept_at = 0.0
@@ -68,7 +69,9 @@ class AgentWatch:
                 await self.look()
             except SQLAlchemyError as error:  # a locked database, say: looked at again in a moment
                 _LOG.warning("notices.not_written", error=type(error).__name__)
-            await asyncio.sleep(TICK_S)
+            except Exception as error:  # noqa: BLE001 - a defect with one agent must not end the watch over all of them
+                _LOG.error("notices.defect", error=type(error).__name__)
+            await asyncio.sleep(self._tick_s)
 
     async def look(self) -> None:
         """Give the notices that are due now."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 
 from sqlalchemy import insert, update
@@ -123,3 +125,21 @@ async def test_a_second_instance_is_told_of_once_an_hour(tmp_path: Path) -> None
 
 def test_spans_are_said_as_people_say_them() -> None:
     assert [span(s) for s in (45, 720, 10_800, 200_000)] == ["45 s", "12 min", "3 h", "2 days"]
+
+
+async def test_a_defect_does_not_end_the_watch(tmp_path: Path) -> None:
+    looked = asyncio.Queue[int]()
+
+    class Defective(AgentWatch):
+        async def look(self) -> None:
+            looked.put_nowait(1)
+            raise KeyError("a defect")
+
+    async with control_api(tmp_path) as api:
+        running = asyncio.create_task(Defective(api.plane, AFTER_S, tick_s=0.001).run())
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await looked.get()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
