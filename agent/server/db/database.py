@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -67,11 +70,30 @@ async def _engine(data_dir: Path, address: str | None) -> AsyncIterator[AsyncEng
 def _sqlite(path: Path) -> AsyncEngine:
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
-        connect_args={"timeout": BUSY_TIMEOUT_S},
+        async_creator=functools.partial(_open_file, path),
         hide_parameters=True,  # what goes into an error's text goes into logs
     )
     event.listen(engine.sync_engine, "connect", _prepare)
     return engine
+
+
+async def _open_file(path: Path) -> aiosqlite.Connection:
+    """A connection to the file; when the caller is cancelled, it is closed before this returns.
+
+    aiosqlite leaves the thread of a connection that was given up while it opened to end by itself, which it may do
+    after the event loop has.
+    """
+
+    async def opened() -> aiosqlite.Connection:
+        return await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+    opening = asyncio.create_task(opened())
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(Exception):
+            await (await opening).close()
+        raise
 
 
 def _postgres(url: URL) -> AsyncEngine:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -91,3 +94,31 @@ async def test_errors_do_not_show_values(tmp_path: Path) -> None:
             await connection.execute(insert(AGENT_SECRETS).values(values))
     await engine.dispose()
     assert "CANARY" not in str(caught.value)
+
+
+async def test_a_connection_that_is_given_up_while_it_opens_is_closed_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its thread would wake an event loop that may be closed by then."""
+    engine = await open_database(tmp_path)
+    await engine.dispose()
+    opening, go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Watched(sqlite3.Connection):
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    def slow_connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        opening.set()
+        assert go_on.wait(10)
+        return Watched(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", slow_connect)
+    task = asyncio.create_task(engine.connect().start())
+    assert await asyncio.to_thread(opening.wait, 10)
+    task.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
