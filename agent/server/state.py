@@ -14,6 +14,7 @@ from agent.checkup.plan import CheckPlan
 from agent.server.db.claim import DatabaseClaim
 from agent.server.db.database import open_database
 from agent.server.db.tables import CONNECTIONS
+from agent.server.db.watch_tables import NOTICE_TARGETS
 from agent.server.keys import HostKey, KeyRingSource, load_host_key, load_key_ring, read_credential
 from agent.server.operations.control_plane import ControlPlane, InternalExchange, ServerFacts
 from agent.server.operations.live_tables import LiveTables
@@ -61,6 +62,7 @@ class ServerState:
             session_lifetime_s=self.settings.panel.session_lifetime_s,
             test_history_max=self.settings.watch.history_max,
             certificate_warning_days=self.settings.watch.certificate_warning_days,
+            can_mail=False,
         )
         return ControlPlane(
             self.engine,
@@ -89,8 +91,9 @@ async def opened_state(settings: ServerSettings, environ: Mapping[str, str]) -> 
     try:
         await claim.take()
         async with engine.connect() as connection:
-            sealed = (await connection.execute(select(func.count()).select_from(CONNECTIONS))).scalar_one()
-        keys = load_key_ring(settings.data_dir, environ, may_create=sealed == 0)
+            counts = [select(func.count()).select_from(table) for table in (CONNECTIONS, NOTICE_TARGETS)]
+            sealed = [(await connection.execute(count)).scalar_one() for count in counts]
+        keys = load_key_ring(settings.data_dir, environ, may_create=not any(sealed))
         vault = Vault(keys.ring)
         live = LiveTables(RoutingTable())
         await live.refresh(engine, vault)

@@ -28,7 +28,8 @@ NOTICE_TARGETS: Final = Table(
     Column("id", String(36), primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
     Column("kind", String(10), nullable=False),  # webhook or email
-    Column("address", Text, nullable=False),  # https URL, or an e-mail address
+    Column("address", Text, nullable=False),  # what may be shown: scheme, host and port, or an e-mail address
+    Column("url", LargeBinary),  # envelope of a webhook's whole URL; NULL for e-mail
     Column("secret", LargeBinary),  # envelope of the key that signs a webhook's body; NULL for e-mail
     Column("events", JSON(none_as_null=True)),  # NULL = every event
     Column("enabled", Boolean, nullable=False, server_default=text("true")),

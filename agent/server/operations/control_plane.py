@@ -19,6 +19,7 @@ from agent.server.keys import KeyRingSource
 from agent.server.operations.audit_budget import AuditBudget
 from agent.server.operations.live_tables import LiveTables
 from agent.server.operations.login_throttle import LoginThrottle
+from agent.server.operations.notice_message import SendNotice
 from agent.server.operations.passwords import Passwords
 from agent.server.operations.status import ServerReport
 from agent.server.operations.test_places import TestPlaces
@@ -45,6 +46,7 @@ class ServerFacts:
     session_lifetime_s: float = 604_800.0
     test_history_max: int = 100
     certificate_warning_days: int = 21
+    can_mail: bool = False  # a mail server is set
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ControlPlane:
 
     What a running server adds (``registry`` to ``traffic``) is None when none runs in this process: then nothing is
     online and nothing can be tested, but everything can be created and revoked. Probes of unsaved stores take turns by
-    ``probing``.
+    ``probing``; ``deliveries_due`` is set when notices, or the targets that they go to, have changed.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class ControlPlane:
         report: Callable[[], ServerReport] | None = None,
         cloud_plan: Callable[[Route], CheckPlan] | None = None,
         traffic: Traffic | None = None,
+        send_notice: SendNotice | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.engine = engine
@@ -97,9 +100,11 @@ class ControlPlane:
         self.report = report
         self.cloud_plan = cloud_plan
         self.traffic = traffic
+        self.send_notice = send_notice
         self.clock = clock
         self.listening_panel_url: str | None = None  # of the running server, once it listens for people
         self.probing = asyncio.Lock()
+        self.deliveries_due = asyncio.Event()
         self.testing = TestPlaces()
         self.passwords = Passwords()
         self.throttle = LoginThrottle(time.monotonic)

@@ -17,6 +17,7 @@ from agent.server.vault import EnvelopeError, Place, Vault, key_id_of
 
 SEALED: Final[tuple[tuple[Table, Column[bytes]], ...]] = (
     (CONNECTIONS, CONNECTIONS.c.api_key),
+    (NOTICE_TARGETS, NOTICE_TARGETS.c.url),
     (NOTICE_TARGETS, NOTICE_TARGETS.c.secret),
 )
 """Every column that holds envelopes; a table of them has a column ``id``."""
@@ -58,8 +59,8 @@ async def rotate_keys(plane: ControlPlane, actor: str) -> KeyRingReport:
     report = await look_at_keys(plane)
     if report.lost:
         raise ConflictError(
-            "Some keys of connections do not open with this key ring: restore the ring from its back-up copy, or enter "
-            "these keys again, before it is changed."
+            "Some API keys of connections, or webhooks of notice targets, do not open with this key ring: restore the "
+            "ring from its back-up copy, or enter them again, before it is changed."
         )
     waiting = sum(number for key_id, number in report.sealed.items() if key_id != report.current)
     if plane.keys.file is not None or not waiting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import RowMapping, delete, func, insert, select
 
@@ -21,6 +21,7 @@ NoticeEvent = Literal[
     "connection.recovered",
     "connection.certificate_ends",
 ]
+EVENTS: Final[tuple[str, ...]] = get_args(NoticeEvent)
 KEPT_S: Final = 90 * 86_400.0
 
 
@@ -69,6 +70,8 @@ async def give_notice(
         ]
         if waiting:
             await connection.execute(insert(NOTICE_DELIVERIES), waiting)
+    if waiting:
+        plane.deliveries_due.set()
 
 
 async def newest_notices(plane: ControlPlane, events: Collection[NoticeEvent]) -> dict[str, Notice]:
