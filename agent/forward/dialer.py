@@ -70,7 +70,7 @@ def dial_failure(error: Exception, where: str) -> ExchangeError:
         return StoreTlsFailed(f"The certificate of {where} was refused: {error.verify_message}.")
     if isinstance(error, ssl.SSLError | ConnectionAbortedError | ConnectionResetError):
         # A plain connect is refused or unanswered, never reset: a reset comes in the middle of the handshake.
-        closed = "the store closed the connection" if isinstance(error, ConnectionResetError) else "it timed out"
+        closed = "the other side closed the connection" if isinstance(error, ConnectionResetError) else "it timed out"
         reason = getattr(error, "reason", "protocol error") if isinstance(error, ssl.SSLError) else closed
         return StoreTlsFailed(f"The TLS handshake with {where} failed: {reason}.", proxy_error="tls_protocol_error")
     if isinstance(error, TimeoutError):

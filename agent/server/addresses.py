@@ -10,6 +10,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
+from agent.errors import SettingsError
+from agent.host_name import read_host
+from agent.server.operations.failures import InvalidError
+from agent.server.operations.notice_address import read_email
+
 _PRIVILEGED_BELOW: Final = 1024  # ip_unprivileged_port_start, unless it was changed
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>\d{1,5})", re.ASCII)
@@ -64,7 +69,23 @@ def _network(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    try:
+        return read_host(text)
+    except SettingsError:
+        raise ValueError("must be a host name or an IP address, such as mail.example.com") from None
+
+
+def _email(text: str) -> str:
+    try:
+        return read_email(text)
+    except InvalidError:
+        raise ValueError("must be an e-mail address such as integration-server@example.com, without a name") from None
+
+
 ListenAddress = Annotated[str, AfterValidator(_listen)]
 PublicAddress = Annotated[str, AfterValidator(_reachable)]
 PublicUrl = Annotated[str, AfterValidator(_gateway_url)]
 Network = Annotated[str, AfterValidator(_network)]
+HostName = Annotated[str, AfterValidator(_host)]
+EmailAddress = Annotated[str, AfterValidator(_email)]

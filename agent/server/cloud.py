@@ -61,7 +61,10 @@ def _reached(address: Address) -> Address:
 
 @dataclass(frozen=True, slots=True)
 class CheckedDialer:
-    """Dials a store by name after checking each address against ``is_public``, ``allowed`` and ``own`` addresses."""
+    """Dials by name after checking each address against ``is_public``, ``allowed`` and ``own`` addresses.
+
+    ``way_out`` is what a refusal tells people to do.
+    """
 
     host: str
     port: int
@@ -70,6 +73,7 @@ class CheckedDialer:
     own: frozenset[Address] = frozenset()
     connect_timeout_s: float = 5.0
     tls_timeout_s: float = 5.0
+    way_out: str = "list it in cloud.allow_private_origins, or use an agent on the store's network"
 
     async def dial(self, protocol: Callable[[], P]) -> P:
         """Open one connection. Raises ``StoreUnreachable`` when no address is allowed or answers."""
@@ -103,7 +107,7 @@ class CheckedDialer:
             return ""
         return (
             f"{self.host}:{self.port} has an address that this server does not connect to (private, loopback, "
-            "link-local or its own); list it in cloud.allow_private_origins, or use an agent on the store's network."
+            f"link-local or its own); {self.way_out}."
         )
 
     def _may_dial(self, address: Address) -> bool:

@@ -18,6 +18,7 @@ from agent.server.db.watch_tables import NOTICE_TARGETS
 from agent.server.keys import HostKey, KeyRingSource, load_host_key, load_key_ring, read_credential
 from agent.server.operations.control_plane import ControlPlane, InternalExchange, ServerFacts
 from agent.server.operations.live_tables import LiveTables
+from agent.server.operations.notice_message import SendNotice
 from agent.server.operations.status import ServerReport
 from agent.server.registry import Registry
 from agent.server.routes import Route, RoutingTable
@@ -49,6 +50,7 @@ class ServerState:
         report: Callable[[], ServerReport] | None = None,
         cloud_plan: Callable[[Route], CheckPlan] | None = None,
         traffic: Traffic | None = None,
+        send_notice: SendNotice | None = None,
     ) -> ControlPlane:
         """Operations over this state."""
         facts = ServerFacts(
@@ -62,7 +64,7 @@ class ServerState:
             session_lifetime_s=self.settings.panel.session_lifetime_s,
             test_history_max=self.settings.watch.history_max,
             certificate_warning_days=self.settings.watch.certificate_warning_days,
-            can_mail=False,
+            can_mail=self.settings.smtp.host is not None,
         )
         return ControlPlane(
             self.engine,
@@ -76,6 +78,7 @@ class ServerState:
             report=report,
             cloud_plan=cloud_plan,
             traffic=traffic,
+            send_notice=send_notice,
         )
 
 
