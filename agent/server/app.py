@@ -15,6 +15,7 @@ import uvloop
 from agent.log import configure_logging
 from agent.server.data_directory import hold_data_directory
 from agent.server.inherited_sockets import InheritedSockets
+from agent.server.notice_assembly import notice_sender
 from agent.server.open_files import allow_open_files
 from agent.server.panel_open import Announce
 from agent.server.running import running
@@ -60,10 +61,11 @@ async def _serve(
         loop.add_signal_handler(number, on_signal)
     # A terminal that closes must not end a server that was started in it, nor a habit of reloading daemons.
     loop.add_signal_handler(signal.SIGHUP, lambda: _LOG.warning("settings.need_restart", detail=_ON_HANGUP))
+    send_notice = notice_sender(settings, environ)
     async with opened_state(settings, environ) as state:
         if state.host_key.created:
             announce(f"host key  made, {state.host_key.fingerprint}")
-        async with running(state, announce, ready_file, inherited, hurry, stop.set):
+        async with running(state, announce, ready_file, inherited, hurry, stop.set, send_notice):
             await stop.wait()
             _LOG.info("server.stopping", drain_timeout_s=settings.drain_timeout_s)
     _LOG.info("server.stopped")

@@ -24,6 +24,7 @@ from agent.server.internal import ask
 from agent.server.listening import listen_for_agents, listen_for_integrations
 from agent.server.operations.agent_tokens import keep_sweeping
 from agent.server.operations.key_use import keep_noting_use
+from agent.server.operations.notice_message import SendNotice
 from agent.server.operations.place_audit import PlaceAudit
 from agent.server.operations.presence import PresenceLog
 from agent.server.operations.status import ListenerReport, Listeners
@@ -54,10 +55,11 @@ async def running(
     inherited: InheritedSockets,
     hurry: asyncio.Event,
     on_lost: Callable[[], None],
+    send_notice: SendNotice,
 ) -> AsyncIterator[None]:
     """All listeners, in the order in which one needs the other; taken down in the reverse order.
 
-    ``on_lost`` is called when another server has taken the database.
+    ``on_lost`` is called when another server has taken the database; ``send_notice`` sends what is noticed.
     """
     settings = state.settings
     gateway_at = gateway_listener(settings)
@@ -123,6 +125,7 @@ async def running(
             report=report,
             cloud_plan=gateway.cloud.check_plan,
             traffic=traffic,
+            send_notice=send_notice,
         )
         presence = PresenceLog(plane)
         unsubscribe = registry.subscribe(presence.note)

@@ -1,4 +1,4 @@
-"""What a running server does by itself: tests of its connections, and notices of agents; it ends before the drain."""
+"""What a running server does by itself: it tests connections, watches agents, delivers notices; until the drain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from agent.server.notice_delivery import NoticeDelivery
 from agent.server.operations.agent_watch import AgentWatch
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.retest import Retest
@@ -23,6 +24,9 @@ async def watching(
         asyncio.create_task(retest.run(), name="retest"),
         asyncio.create_task(AgentWatch(plane, offline_after_s).run(), name="agent-watch"),
     ]
+    if plane.send_notice is not None:
+        delivery = NoticeDelivery(plane, plane.send_notice)
+        tasks.append(asyncio.create_task(delivery.run(), name="notice-delivery"))
     try:
         yield
     finally:
