@@ -85,6 +85,11 @@ async def test_from_the_first_link_to_a_used_connection(tmp_path: Path) -> None:
             await agent.event("tunnel.ready", 2)
             await expect(page.locator(".badge.good", has_text="online")).to_be_visible(timeout=15_000)
             await page.reload()
+            assert token in await page.content()  # and no form is sent again
+            await page.get_by_role("navigation").get_by_role("link", name="Agents").click()
+            await page.go_back()
+            await expect(page.get_by_role("heading")).to_contain_text(["not shown any more"])
+            await shoot(page, "shown-gone")
             assert token not in await page.content()
             await page.get_by_role("navigation").get_by_role("link", name="Agents").click()
             await expect(page.get_by_role("link", name="warehouse <b>1</b>")).to_be_visible()
@@ -186,7 +191,7 @@ async def test_from_the_first_link_to_a_used_connection(tmp_path: Path) -> None:
             await page.goto(f"{panel}/agents")
             await expect(page.get_by_role("button", name="Log in")).to_be_visible()
         assert foreign == []
-        assert [said for said in complaints if "422" not in said and "404" not in said] == []
+        assert [said for said in complaints if not re.search("4(04|10|22)", said)] == []
 
 
 async def viewer_sees_no_actions(browser: Any, panel: str, invitation: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from agent.server.stock_ssh import stock_ssh_command
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -50,20 +52,10 @@ def show_rotated(made: dict[str, Any], grace: str) -> None:
 def show_plain(made: dict[str, Any]) -> None:
     """The command and the password of a stock ssh client."""
     agent = made["agent"]
-    host, _, port = made["ssh_address"].rpartition(":")
-    origin = agent["plain_store"].partition("://")[2].partition("/")[0]
-    store_host, _, store_port = origin.rpartition(":") if _has_port(origin) else (origin, "", "80")
     click.echo(f"Agent {agent['name']} is registered for a stock ssh client and for {agent['plain_store']} only.")
     click.echo("\nThe server's line for ~/.ssh/known_hosts (ssh cannot check a fingerprint by itself):\n")
     click.echo(made["known_hosts_line"])
     click.echo("\nThe command, on the store's network:\n")
-    click.echo(
-        f"ssh -N -o StrictHostKeyChecking=yes -o ExitOnForwardFailure=yes -o ServerAliveInterval=10 -p {port} "
-        f"-R store:80:{store_host}:{store_port} {agent['id']}@{host.strip('[]')}"
-    )
+    click.echo(stock_ssh_command(agent["id"], agent["plain_store"], made["ssh_address"]))
     click.echo("\nThe password it asks for, shown this once:\n")
     click.echo(made["secret"])
-
-
-def _has_port(origin: str) -> bool:
-    return ":" in origin.rpartition("]")[2]

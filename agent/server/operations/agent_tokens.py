@@ -17,6 +17,7 @@ from agent.server.operations.agents import find_agent, get_agent
 from agent.server.operations.control_plane import Change, ControlPlane
 from agent.server.operations.failures import AddressMissingError, ConflictError, InvalidError
 from agent.server.operations.records import Agent
+from agent.server.stock_ssh import stock_ssh_command
 from agent.server.tokens import digest
 from agent.tunnel.token import AccessToken, new_secret, split_server
 
@@ -37,6 +38,12 @@ class NewAgent:
     secret: str = field(repr=False)
     ssh_address: str
     known_hosts_line: str
+
+    @property
+    def stock_ssh_command(self) -> str:
+        """For an agent that is a stock OpenSSH client; "" for another."""
+        store = self.agent.plain_store
+        return stock_ssh_command(self.agent.id, str(store), self.ssh_address) if store is not None else ""
 
     @classmethod
     def of(cls, plane: ControlPlane, agent: Agent, token: str, secret: str, servers: tuple[str, ...]) -> Self:

@@ -20,6 +20,7 @@ from agent.server.operations.sessions import TooManyAttemptsError
 from agent.server.panel.pages import PAGES
 from agent.server.panel.rendering import render
 from agent.server.panel.security_fields import SecurityFields
+from agent.server.panel.shown_once import ShownOnce
 from agent.server.panel.static_files import STATIC
 from agent.server.panel.test_runs import TestRuns
 from agent.server.panel.visitor import LoginNeededError
@@ -49,6 +50,7 @@ def create_panel(plane: ControlPlane, settings: ServerSettings) -> ASGIApp:
     app.state.settings = settings
     app.state.gate = PanelGate(plane)
     app.state.test_runs = TestRuns()
+    app.state.shown_once = ShownOnce()
     install_problem_handlers(app)
     _install_page_handlers(app)
     for router in ROUTERS:

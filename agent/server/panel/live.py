@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from agent.server.operations.failures import OperationError
 from agent.server.operations.principal import Permission, Principal
@@ -17,7 +18,8 @@ from agent.server.panel.visitor import Visitor
 from agent.server.panel_gate import SESSION_COOKIE
 
 EVERY_S: Final = 2.0
-CHECK_AGAIN_S: Final = 15.0
+"""How often it is looked at, and within what time the stream of somebody who may look no more ends."""
+
 STREAMS_MAX: Final = 60
 PER_SESSION_MAX: Final = 6
 LIFETIME_S: Final = 3600.0
@@ -33,23 +35,35 @@ def live_fragment(
 
     Nothing is queued: a browser that is slow gets the newest. The stream ends with the session, or the right to it.
     """
-    session = visitor.session.shown_id
-    if _open.total() >= STREAMS_MAX or _open[session] >= PER_SESSION_MAX:
-        return Response(status_code=204)  # by which a browser is told not to come again
-    return StreamingResponse(_events(visitor, render, permission), media_type="text/event-stream")
+    return _Stream(visitor.session.shown_id, _events(visitor, render, permission))
+
+
+class _Stream(StreamingResponse):
+    """One stream; it is counted from before its first byte, so that many at once are not all let in."""
+
+    def __init__(self, session: str, events: AsyncIterator[str]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._session = session
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, or 204, by which a browser is told not to come again, when too many are open."""
+        if _open.total() >= STREAMS_MAX or _open[self._session] >= PER_SESSION_MAX:
+            await Response(status_code=204)(scope, receive, send)
+            return
+        _open[self._session] += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _open[self._session] -= 1
+            if not _open[self._session]:
+                del _open[self._session]
 
 
 async def _events(visitor: Visitor, render: Callable[[], Awaitable[str]], permission: Permission) -> AsyncIterator[str]:
-    session = visitor.session.shown_id
-    _open[session] += 1
-    began = checked = time.monotonic()
+    began = time.monotonic()
     before = ""
     try:
         while time.monotonic() - began < LIFETIME_S:
-            if time.monotonic() - checked >= CHECK_AGAIN_S:
-                checked = time.monotonic()
-                if not await _may_go_on(visitor, permission):
-                    return
             text = await render()
             if text != before:
                 before = text
@@ -57,12 +71,10 @@ async def _events(visitor: Visitor, render: Callable[[], Awaitable[str]], permis
             else:
                 yield ": \n\n"  # so that a browser that left is noticed
             await asyncio.sleep(EVERY_S)
+            if not await _may_go_on(visitor, permission):
+                return
     except OperationError:
         return  # what the page shows was deleted
-    finally:
-        _open[session] -= 1
-        if not _open[session]:
-            del _open[session]
 
 
 async def _may_go_on(visitor: Visitor, permission: Permission) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
@@ -16,6 +16,7 @@ from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.principal import ForbiddenError, Permission, Principal
 from agent.server.operations.sessions import Session
 from agent.server.panel.rendering import render
+from agent.server.panel.shown_once import Facts, Kind, ShownOnce, ShownPage
 from agent.server.panel_gate import PanelGate, check_same_site, principal_of
 
 FIELDS_MAX: Final = 400
@@ -48,6 +49,12 @@ class Visitor:
         """True when a script of a page asks for a fragment, not a person for a page."""
         return self.request.headers.get("hx-request") == "true"
 
+    @property
+    def shown_once(self) -> ShownOnce:
+        """The pages with secrets that were made just now."""
+        store: ShownOnce = self.request.app.state.shown_once
+        return store
+
     def may(self, name: str) -> bool:
         """May they? ``name`` is that of a Permission."""
         return self.principal.may(Permission[name])
@@ -77,6 +84,18 @@ class Visitor:
         if self.is_htmx:
             return Response(status_code=204, headers={"HX-Redirect": target})
         return RedirectResponse(target, status_code=303)
+
+    def show_once(
+        self,
+        kind: Kind,
+        permission: Permission,
+        template: str,
+        *,
+        fresh: Callable[[], Awaitable[Facts]] | None = None,
+        **facts: Any,  # noqa: ANN401 - any template's values
+    ) -> Response:
+        """The answer to a form that made a secret: to a page of its own, see ``ShownPage``."""
+        return self.go(self.shown_once.keep(self.session, ShownPage(kind, permission, template, facts, fresh)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +136,11 @@ class Sees:
         session = await gate.session(request)
         if session is None:
             raise LoginNeededError(request.url.path if request.method == "GET" else "/")
-        principal = principal_of(session)
+        visitor = Visitor(request, request.app.state.plane, session, principal_of(session))
+        visitor.shown_once.note_request(session, request)
         if self._permission is not None:
-            principal.require(self._permission)
-        return Visitor(request, request.app.state.plane, session, principal)
+            visitor.principal.require(self._permission)
+        return visitor
 
 
 class Changes:

@@ -12,6 +12,7 @@ from agent.server.panel.pages import (
     entrance,
     exchanges,
     overview,
+    shown,
 )
 
 PAGES = (
@@ -24,4 +25,5 @@ PAGES = (
     exchanges.router,
     administration.router,
     docs.router,
+    shown.router,
 )

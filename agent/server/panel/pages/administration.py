@@ -15,6 +15,7 @@ from agent.server.operations.principal import Permission, Role
 from agent.server.operations.sessions import change_password, end_other_sessions, list_sessions
 from agent.server.panel.forms import paging_of, unix_time
 from agent.server.panel.pages.entrance import peer_of
+from agent.server.panel.shown_once import Kind
 from agent.server.panel.visitor import AnyVisitor, Changes, Sees, Submitted, Visitor, errors_of
 from agent.server.panel_gate import SESSION_COOKIE
 
@@ -45,7 +46,7 @@ async def invite(submitted: Submitted = _PEOPLE_CHANGE) -> Response:
     except OperationError as error:
         values = {"name": submitted.text("name"), "role": submitted.text("role")}
         return await _people(visitor, values=values, errors=dict(errors_of(error)), status=422)
-    return visitor.page("people/link.html", invited=invited, base=_panel_url(visitor))
+    return _link_page(visitor, invited)
 
 
 @router.post("/people/{person_id}/{action}")
@@ -62,7 +63,7 @@ async def change_person(person_id: str, action: str, submitted: Submitted = _PEO
             await people.delete_person(plane, actor, person_id)
         elif action == "link":
             invited = await people.renew_link(plane, actor, person_id)
-            return visitor.page("people/link.html", invited=invited, base=_panel_url(visitor))
+            return _link_page(visitor, invited)
     except OperationError as error:
         return await _people(visitor, errors={"": str(error)}, status=409)
     return visitor.go("/people", done="deleted" if action == "delete" else "saved")
@@ -98,7 +99,9 @@ async def create_token(submitted: Submitted = _TOKENS_CHANGE) -> Response:
         )
     except OperationError as error:
         return await _api_tokens(visitor, values=values, errors=dict(errors_of(error)), status=422)
-    return visitor.page("tokens/shown.html", made=made, base=_panel_url(visitor))
+    return visitor.show_once(
+        Kind.API_TOKEN, Permission.API_TOKENS, "tokens/shown.html", made=made, base=_panel_url(visitor)
+    )
 
 
 @router.post("/api-tokens/{token_id}/revoke")
@@ -165,6 +168,12 @@ async def end_others(submitted: Submitted = _OWN) -> Response:
     visitor = submitted.visitor
     await end_other_sessions(visitor.plane, visitor.session.person_id, _cookie(visitor))
     return visitor.go("/account", done="sessions")
+
+
+def _link_page(visitor: Visitor, invited: people.Invited) -> Response:
+    return visitor.show_once(
+        Kind.LINK, Permission.PEOPLE, "people/link.html", invited=invited, base=_panel_url(visitor)
+    )
 
 
 def _cookie(visitor: Visitor) -> str:

@@ -16,6 +16,7 @@ from agent.server.operations.paging import Paging
 from agent.server.operations.principal import Permission
 from agent.server.panel.forms import paging_of
 from agent.server.panel.live import live_fragment
+from agent.server.panel.shown_once import Kind
 from agent.server.panel.visitor import Changes, Sees, Submitted, Visitor, errors_of
 
 router = APIRouter(prefix="/agents")
@@ -217,7 +218,12 @@ async def _form(visitor: Visitor, values: dict[str, str], errors: dict[str, str]
 
 
 def _token_page(visitor: Visitor, made: NewAgent, what: str) -> Response:
-    return visitor.page("agents/token.html", made=made, agent=made.agent, what=what)
+    async def fresh() -> dict[str, Any]:
+        return {"agent": await get_agent(visitor.plane, made.agent.id)}
+
+    return visitor.show_once(
+        Kind.AGENT_TOKEN, Permission.AGENTS_MINT, "agents/token.html", fresh=fresh, made=made, what=what
+    )
 
 
 def _number(text: str) -> int:

@@ -18,6 +18,7 @@ from agent.server.operations.paging import Paging
 from agent.server.operations.principal import Permission
 from agent.server.operations.records import ClientKey
 from agent.server.panel.forms import paging_of, unix_time
+from agent.server.panel.shown_once import Kind
 from agent.server.panel.visitor import Changes, Sees, Submitted, Visitor, errors_of
 
 router = APIRouter(prefix="/client-keys")
@@ -158,4 +159,6 @@ async def _form(
 
 
 def _shown(visitor: Visitor, made: NewClientKey) -> Response:
-    return visitor.page("keys/shown.html", made=made, key=made.client_key)
+    return visitor.show_once(
+        Kind.CLIENT_KEY, Permission.CLIENT_KEYS_MINT, "keys/shown.html", made=made, key=made.client_key
+    )

@@ -52,6 +52,7 @@ async def logout(request: Request) -> Response:
     if session is not None:
         check_same_site(request, session, fields.get("csrf_token", ""))
         await log_out(request.app.state.plane, request.cookies[SESSION_COOKIE])
+        request.app.state.shown_once.forget_all(session)
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
     return answer

@@ -60,3 +60,11 @@ document.addEventListener("htmx:afterSwap", (event) => begin(event.target));
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status === 422) event.detail.shouldSwap = true;
 });
+
+// A secret that was shown is gone when its page is left, also from the copy that a browser keeps for "back".
+addEventListener("pagehide", () => {
+  for (const part of document.querySelectorAll("[data-shown-once]")) part.replaceChildren();
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[data-shown-once]")) location.reload();
+});

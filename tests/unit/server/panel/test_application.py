@@ -204,15 +204,3 @@ async def test_the_preview_shows_the_webservice_and_no_token(panel: Panel) -> No
     assert "error-text" in (await panel.post("/connections/preview", {"store_url": "ftp://h.example/"}, "editor")).text
     slug = await panel.post("/connections/preview-slug", {"name": "Boutique d'\u00c9t\u00e9"}, "editor")
     assert "/boutique-d-ete" in slug.text
-
-
-async def test_a_token_is_shown_once(panel: Panel, api: ControlApi) -> None:
-    form = {"name": "warehouse", "max_instances": "1", "public_ssh_address": "agents.example.com:2222"}
-    shown = await panel.post("/agents", form, "admin")
-    token = re.search(r"psa1_[A-Za-z0-9_-]+", shown.text)
-    assert token is not None
-    _, (agent,) = await api.call("GET", "agents")
-    for path in ("/agents", f"/agents/{agent['id']}", "/audit"):
-        assert token[0] not in (await panel.get(path, "admin")).text
-    again = await panel.post("/agents", form, "admin")
-    assert (again.status, "exists: choose another name" in again.text) == (422, True)
