@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CLIENT_KEY = "client-key"
     API_TOKEN = "api-token"  # noqa: S105 - a name
     LINK = "link"
+    NOTICE_SECRET = "notice-secret"  # noqa: S105 - a name
     IMPORT = "import"
 
 

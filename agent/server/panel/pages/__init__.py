@@ -11,6 +11,8 @@ from agent.server.panel.pages import (
     docs,
     entrance,
     exchanges,
+    notice_targets,
+    notices,
     overview,
     shown,
 )
@@ -23,6 +25,8 @@ PAGES = (
     connections.router,
     client_keys.router,
     exchanges.router,
+    notice_targets.router,
+    notices.router,
     administration.router,
     docs.router,
     shown.router,

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from agent.server.operations.agents import list_agents
 from agent.server.operations.client_keys import list_client_keys
 from agent.server.operations.connections import list_connections
+from agent.server.operations.open_notices import open_notices
 from agent.server.operations.principal import Permission
 from agent.server.operations.test_history import newest_tests
 from agent.server.panel.live import live_fragment
@@ -21,6 +22,7 @@ router = APIRouter()
 
 _SEES = Depends(Sees(Permission.STATUS_READ))
 _BAR_HEIGHT = 100
+_NOTICES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ async def _facts(visitor: Visitor) -> dict[str, Any]:
     tests = await newest_tests(plane)
     keys = (await list_client_keys(plane, state="active")).items
     failing = [each for each in connections if each.enabled and each.id in tests and not tests[each.id].report.ok]
+    subjects = {f"agent/{each.id}" for each in agents if each.enabled}
+    subjects |= {f"connection/{each.id}" for each in connections if each.enabled}
     traffic = plane.traffic
     minutes = traffic.minutes() if traffic is not None else []
     return {
@@ -66,6 +70,7 @@ async def _facts(visitor: Visitor) -> dict[str, Any]:
         "connections": connections,
         "failing": failing,
         "tests": tests,
+        "notices": (await open_notices(plane, subjects, tests))[:_NOTICES_MAX],
         "needing_key": [each for each in connections if each.needs_key],
         "lately": traffic.lately() if traffic is not None else None,
         "bars": _bars(minutes),

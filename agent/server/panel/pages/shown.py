@@ -35,6 +35,11 @@ _GONE: Final = {
         "If it was not copied, choose New link beside the person: the lost one stops working.",
         ("/people", "To the people"),
     ),
+    Kind.NOTICE_SECRET: (
+        "The signing secret",
+        "If it was not copied, open the notice target and choose Replace secret.",
+        ("/notices/targets", "To the notice targets"),
+    ),
     Kind.IMPORT: (
         "What was imported",
         "If a token was not copied, open its agent and choose Replace token.",
