@@ -73,6 +73,19 @@ async def create_agent(
     return NewAgent.of(plane, await get_agent(plane, agent_id), token, secret, servers)
 
 
+async def check_new_agent(
+    plane: ControlPlane, *, name: str, description: str = "", max_instances: int = 1, plain_store_url: str | None = None
+) -> None:
+    """Raises what ``create_agent`` would for these values; nothing is made."""
+    name = clean_name(name)
+    clean_description(description)
+    _check_instances(max_instances)
+    if plain_store_url is not None:
+        _plain_store(plain_store_url)
+    async with plane.read() as connection:
+        await _check_name_is_free(connection, name)
+
+
 async def clone_agent(plane: ControlPlane, actor: str, reference: str, *, name: str) -> NewAgent:
     """A further agent that is set up like this one, with a token of its own.
 

@@ -83,6 +83,14 @@ async def probe_wish(plane: ControlPlane, wish: ConnectionWish, api_key: str, ca
     return _probe_route(wish, agent, values, store)
 
 
+async def check_wish(plane: ControlPlane, wish: ConnectionWish, store: Store, coming: Collection[str] = ()) -> None:
+    """Raises what ``settle_wish`` would for this store, without a key; ``coming`` are agents that will be there."""
+    _checked(wish)
+    if wish.mode == "cloud" or wish.agent not in coming:
+        _check_plain(await _agent_of(plane, wish, None), store)
+    clean_test_path(wish.test_path, wish.test_method, store)
+
+
 async def _settled(
     plane: ControlPlane,
     wish: ConnectionWish,

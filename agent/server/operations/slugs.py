@@ -41,3 +41,8 @@ def free_slug(name: str, taken: Container[str]) -> str:
         suffix = f"-{number}"
         candidate = slug[: SLUG_MAX_CHARS - len(suffix)].rstrip("-") + suffix
     return candidate
+
+
+def imported_slug(slug: str, name: str, taken: Container[str]) -> str:
+    """``slug`` where it is one and free, else that of ``name``."""
+    return slug if slug and slug == derive_slug(slug) and slug not in taken else free_slug(name, taken)

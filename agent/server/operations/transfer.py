@@ -25,7 +25,7 @@ from agent.server.operations.failures import AddressMissingError, OperationError
 from agent.server.operations.live_tables import NO_KEY
 from agent.server.operations.principal import Principal
 from agent.server.operations.records import Connection, store_of
-from agent.server.operations.slugs import derive_slug, free_slug
+from agent.server.operations.slugs import imported_slug
 from agent.server.operations.store_choice import read_candidates
 
 FORMAT: Final = "integration-server/1"
@@ -93,8 +93,7 @@ async def _import_connection(plane: ControlPlane, asker: Principal, slug: str, w
     connection_id = str(uuid.uuid4())
     async with plane.change(asker.actor) as change:
         await check_name_is_free(change.connection, columns["name"], connection_id)
-        taken = await taken_slugs(change.connection)
-        kept = slug if slug and slug == derive_slug(slug) and slug not in taken else free_slug(columns["name"], taken)
+        kept = imported_slug(slug, columns["name"], await taken_slugs(change.connection))
         await change.connection.execute(
             insert(CONNECTIONS).values(
                 id=connection_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode
@@ -149,13 +149,13 @@ class Changes:
     def __init__(self, permission: Permission | None = None) -> None:
         self._sees = Sees(permission)
 
-    async def __call__(self, request: Request) -> Submitted:
-        """Raises LoginNeededError, ForbiddenError."""
+    async def __call__(self, request: Request) -> AsyncIterator[Submitted]:
+        """A file of the form is closed after the answer. Raises LoginNeededError, ForbiddenError."""
         visitor = await self._sees(request)
-        fields = await request.form(max_files=1, max_fields=FIELDS_MAX)
-        token = request.headers.get("x-csrf-token") or fields.get("csrf_token", "")
-        check_same_site(request, visitor.session, token if isinstance(token, str) else "")
-        return Submitted(visitor, fields)
+        async with request.form(max_files=1, max_fields=FIELDS_MAX) as fields:
+            token = request.headers.get("x-csrf-token") or fields.get("csrf_token", "")
+            check_same_site(request, visitor.session, token if isinstance(token, str) else "")
+            yield Submitted(visitor, fields)
 
 
 AnyVisitor = Annotated[Visitor, Depends(Sees())]

@@ -15,6 +15,7 @@ from agent.server.panel.pages import (
     notices,
     overview,
     shown,
+    transfer,
 )
 
 PAGES = (
@@ -27,6 +28,7 @@ PAGES = (
     exchanges.router,
     notice_targets.router,
     notices.router,
+    transfer.router,
     administration.router,
     docs.router,
     shown.router,

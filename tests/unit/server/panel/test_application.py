@@ -14,7 +14,7 @@ from tests.kit.panel import PASSWORD, Panel
 PAGES = (
     *("/", "/agents", "/agents/new", "/connections", "/connections/new", "/client-keys", "/client-keys/new"),
     *("/exchanges", "/people", "/api-tokens", "/audit", "/settings", "/account", "/docs", "/login", "/nothing"),
-    *("/notices", "/notices/targets", "/notices/targets/new"),
+    *("/notices", "/notices/targets", "/notices/targets/new", "/transfer"),
 )
 OF_ADMINS = {"/agents/new", "/client-keys/new", "/people", "/api-tokens", "/notices/targets/new"}
 OF_EDITORS = {"/connections/new", "/audit"}
