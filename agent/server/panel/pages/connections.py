@@ -9,16 +9,18 @@ from starlette.responses import Response
 
 from agent.policy import METHODS
 from agent.server.operations import connection_changes as changes
-from agent.server.operations.agents import list_agents
+from agent.server.operations.agent_opening import AgentOpening, agent_opening
+from agent.server.operations.agents import get_agent, list_agents
 from agent.server.operations.client_keys import list_client_keys
 from agent.server.operations.connections import get_connection, list_connections
-from agent.server.operations.failures import InvalidError, OperationError
+from agent.server.operations.failures import OperationError
 from agent.server.operations.paging import Paging
 from agent.server.operations.principal import Permission
 from agent.server.operations.records import Agent, Connection
-from agent.server.operations.store_preview import preview_slug, preview_store
+from agent.server.operations.store_preview import preview_slug
 from agent.server.operations.test_history import list_tests, newest_tests
 from agent.server.panel.connection_form import ADVANCED, NEW, changes_of, values_of, values_sent, values_shown, wish_of
+from agent.server.panel.connection_preview import previewed
 from agent.server.panel.forms import paging_of
 from agent.server.panel.visitor import Changes, Sees, Submitted, Visitor, errors_of
 
@@ -29,6 +31,7 @@ _WRITES = Depends(Sees(Permission.CONNECTIONS_WRITE))
 _WRITE = Depends(Changes(Permission.CONNECTIONS_WRITE))
 
 _HISTORY = 10
+_CAUSES = {"person": "a person", "schedule": "schedule", "tunnel": "returning agent"}
 
 
 @router.get("")
@@ -62,19 +65,8 @@ async def new_page(visitor: Visitor = _WRITES) -> Response:
 @router.post("/preview")
 async def preview(submitted: Submitted = _WRITE) -> Response:
     """What the address that was typed so far means, at once; nobody is asked."""
-    visitor = submitted.visitor
-    context: dict[str, Any] = {"preview": None, "failure": ""}
-    if submitted.text("store_url"):
-        try:
-            context["preview"] = await preview_store(
-                visitor.plane,
-                submitted.text("store_url"),
-                id_shop=submitted.text("id_shop"),
-                virtual_uri=submitted.text("virtual_uri"),
-            )
-        except InvalidError as error:
-            context["failure"] = str(error)
-    return visitor.page("connections/preview.html", **context)
+    found = await previewed(submitted.visitor.plane, values_sent(submitted))
+    return submitted.visitor.page("connections/preview.html", **found)
 
 
 @router.post("/preview-slug")
@@ -111,6 +103,19 @@ async def connection_page(slug: str, visitor: Visitor = _READS) -> Response:
         keys=[key for key in keys.items if key.revoked_at is None],
         exchanges=traffic.last(10, connection=connection.slug) if traffic is not None else [],
         methods=METHODS,
+        opening=await _opening(visitor, connection),
+        causes=_CAUSES,
+    )
+
+
+@router.get("/{slug}/tests")
+async def tests_page(slug: str, visitor: Visitor = _READS) -> Response:
+    """All tests that are kept of it, with their layers."""
+    connection = await get_connection(visitor.plane, slug)
+    limit, offset, _ = paging_of(visitor.request)
+    listed = await list_tests(visitor.plane, connection.id, Paging(limit, offset))
+    return visitor.page(
+        "connections/tests.html", connection=connection, listed=listed, limit=limit, offset=offset, causes=_CAUSES
     )
 
 
@@ -208,6 +213,14 @@ _TEXTS = (
 )
 
 
+async def _opening(visitor: Visitor, connection: Connection) -> AgentOpening | None:
+    """What the agent says of the store; None in mode Cloud."""
+    if connection.agent_id is None:
+        return None
+    agent = await get_agent(visitor.plane, connection.agent_id)
+    return agent_opening(visitor.plane, agent, (connection.store,), connection.methods, connection.resources)
+
+
 async def _form(
     visitor: Visitor,
     values: dict[str, Any],
@@ -217,14 +230,6 @@ async def _form(
 ) -> Response:
     agents = [agent for agent in (await list_agents(visitor.plane)).items if _may_be_chosen(agent, values["agent"])]
     slug, base = await preview_slug(visitor.plane, "" if connection is not None else values["name"])
-    preview, failure = None, ""
-    if values["store_url"]:
-        try:
-            preview = await preview_store(
-                visitor.plane, values["store_url"], id_shop=values["id_shop"], virtual_uri=values["virtual_uri"]
-            )
-        except InvalidError as error:
-            failure = str(error)
     return visitor.page(
         "connections/form.html",
         connection=connection,
@@ -236,9 +241,8 @@ async def _form(
         is_advanced=bool(ADVANCED & set(errors)),
         slug=slug,
         base=base,
-        preview=preview,
-        failure=failure,
         status=status,
+        **await previewed(visitor.plane, values),
     )
 
 

@@ -24,6 +24,7 @@ PAIRS = [
     ("on-accent", "accent-hover", 4.5),
     ("on-bad", "bad", 4.5),
     ("bad", "surface", 4.5),
+    ("warn", "surface", 4.5),
     ("line-strong", "surface", 3.0),
     ("focus", "page", 3.0),
 ]

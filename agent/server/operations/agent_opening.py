@@ -1,0 +1,87 @@
+"""What an agent opens of a store by its own settings, and where a connection asks for more."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from agent.policy import METHODS, Rule
+from agent.server.operations.control_plane import ControlPlane
+from agent.server.operations.presence import GRANTS_KEPT_MAX
+from agent.server.operations.records import Agent
+from agent.store_url import Store
+from agent.tunnel.messages import Grant
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOpening:
+    """``rule`` is the agent's own for the store, None when it opens none of those that are meant.
+
+    ``live``: a tunnel says so now; else it is what the agent said last. ``warnings`` are sentences for people.
+    """
+
+    rule: Rule | None
+    live: bool
+    warnings: tuple[str, ...]
+
+
+def agent_opening(
+    plane: ControlPlane,
+    agent: Agent,
+    stores: Sequence[Store],
+    methods: Collection[str],
+    resources: Collection[str] | None = None,
+) -> AgentOpening:
+    """What ``agent`` opens of the first of ``stores`` that it opens; nobody is asked.
+
+    ``methods`` and ``resources`` (None = every one) are what a connection wants.
+    """
+    tunnels = plane.registry.tunnels(agent.id) if plane.registry is not None else ()
+    rules = [rule for tunnel in tunnels for rule in tunnel.rules] if tunnels else _kept_rules(agent)
+    live = bool(tunnels)
+    if rules is None:
+        sentence = f'What the agent "{agent.name}" opens is not known: it has not connected yet.'
+        return AgentOpening(None, live, (sentence,))
+    found = next((rule for store in stores for rule in rules if rule.store == store), None)
+    if found is None:
+        if not live and len(rules) >= GRANTS_KEPT_MAX:  # what it said is not known whole
+            return AgentOpening(None, live, ())
+        return AgentOpening(None, live, (_closed(agent, stores, live),))
+    return AgentOpening(found, live, _narrower(agent, found, methods, resources))
+
+
+def _closed(agent: Agent, stores: Sequence[Store], live: bool) -> str:
+    said = f'The settings of the agent "{agent.name}"' + ("" if live else ", as it said last,")
+    if len(stores) == 1:
+        url = stores[0].webservice_url
+        return f'{said} do not open {stores[0]}: add [[stores]] with url = "{url}" to its agent.toml, and reload it.'
+    return f"{said} open none of these: add [[stores]] with the right one as url to its agent.toml, and reload it."
+
+
+def _kept_rules(agent: Agent) -> list[Rule] | None:
+    """What the agent said last; None when it said nothing yet, or something that is not understood any more."""
+    if agent.grants is None:
+        return None
+    try:
+        return [Grant.model_validate(grant).to_rule() for grant in agent.grants]
+    except ValidationError:
+        return None
+
+
+def _narrower(agent: Agent, rule: Rule, methods: Collection[str], resources: Collection[str] | None) -> tuple[str, ...]:
+    warnings = []
+    refused = [method for method in METHODS if method in methods and method not in rule.methods]
+    if refused:
+        warnings.append(
+            f'The agent "{agent.name}" refuses {", ".join(refused)} on this store: its settings open '
+            f"{', '.join(method for method in METHODS if method in rule.methods)} only."
+        )
+    if rule.resources is not None:
+        opened = ", ".join(sorted(rule.resources))
+        if resources is None:
+            warnings.append(f'The agent "{agent.name}" opens these resources of this store only: {opened}.')
+        elif closed := sorted(set(resources) - rule.resources):
+            warnings.append(f'The agent "{agent.name}" refuses {", ".join(closed)} on this store; it opens {opened}.')
+    return tuple(warnings)
