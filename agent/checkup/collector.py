@@ -12,7 +12,7 @@ class AnswerCollector(asyncio.Protocol):
     """Keeps the bytes of an answer up to a limit.
 
     ``over`` is set when the answer is whole, is not HTTP, reaches the limit, or the other side ends it; ``is_cut``
-    tells that it ended before the answer was whole.
+    tells that it ended before the answer was whole, ``is_reset`` that it was not even closed in order.
     """
 
     LIMIT_BYTES = 512 * 1024
@@ -21,6 +21,7 @@ class AnswerCollector(asyncio.Protocol):
         self.raw = bytearray()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_cut = False
+        self.is_reset = False
         self._reader: ResponseReader | None = None
 
     def expect(self, *, to_head: bool) -> None:
@@ -43,6 +44,7 @@ class AnswerCollector(asyncio.Protocol):
         whole = self._reader is not None and exc is None and self._reader.eof()
         if not self.over.done():
             self.is_cut = not whole
+            self.is_reset = exc is not None
             self._end()
 
     def _follow(self, data: bytes) -> None:

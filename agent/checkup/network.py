@@ -8,16 +8,21 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from agent.checkup.collector import AnswerCollector
 from agent.checkup.plan import CheckPlan
-from agent.doctor.certificate import Certificate, read_certificate, why_refused
+from agent.doctor.certificate import Certificate, Refusal, read_certificate
+from agent.doctor.diagnosis import Mode
 from agent.doctor.report import Layer, Step, StepState
 from agent.forward.dialer import dial_failure
 from agent.forward.lookup import resolve
 
-_DAY_S = 86_400.0
+_DAY_S: Final = 86_400.0
+_CHECK_IT: Final[dict[Mode, str]] = {
+    "cloud": "Switch the check of the certificate on in the connection; for a private CA, give its certificate there.",
+    "on-premise": "Remove verify = false under this store in agent.toml; for a private CA, name it there as ca_file.",
+}
 
 
 class LayerFailed(Exception):
@@ -108,7 +113,8 @@ async def secure(plan: CheckPlan, sock: socket.socket, address: str) -> tuple[Li
         )
     except ssl.SSLCertVerificationError as error:
         certificate = await _certificate_unverified(plan, address)
-        verdict, finding, remedy = why_refused(error.verify_code, error.verify_message, plan.server_name, certificate)
+        refusal = Refusal(error.verify_code, error.verify_message, plan.server_name, time.time(), plan.mode)
+        verdict, finding, remedy = refusal.explain(certificate)
         facts = _facts(certificate)
         raise LayerFailed(_failed(Layer.TLS, began, verdict, finding, remedy, facts)) from None
     except (OSError, ssl.SSLError) as error:
@@ -124,13 +130,13 @@ def _verified(plan: CheckPlan, certificate: Certificate | None, found: Any, bega
     facts = _facts(certificate) | ({"version": str(found.version())} if found is not None else {})
     if plan.tls is not None and plan.tls.verify_mode is ssl.CERT_NONE:
         finding = "Encrypted, but the certificate is not checked: anyone on the way can read and change everything."
-        remedy = "Switch the verification on; for a private CA, give its certificate."
+        remedy = _CHECK_IT[plan.mode]
         return Step(Layer.TLS, StepState.WARNING, finding, remedy, "unverified", _since(began), facts)
     if certificate is None:
         return Step(Layer.TLS, StepState.OK, "The certificate is accepted.", elapsed_ms=_since(began), facts=facts)
     days = (certificate.ends_at - time.time()) / _DAY_S
     if days <= plan.certificate_warning_days:
-        finding = f"The certificate of {certificate.issuer} ends in {days:.0f} days."
+        finding = f"The certificate of {certificate.issuer} ends in {days:.1f} days."
         remedy = "Renew it on the shop's web server, and see why it is not renewed by itself."
         return Step(Layer.TLS, StepState.WARNING, finding, remedy, "certificate_ends", _since(began), facts)
     finding = f"The certificate of {certificate.issuer} is valid for {days:.0f} more days."

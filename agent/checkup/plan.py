@@ -10,6 +10,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from agent.doctor.answer import DUMMY_KEY
+from agent.doctor.diagnosis import Mode, Question
 from agent.policy import Decision, Rule, judge
 from agent.target import store_target
 
@@ -20,7 +21,14 @@ _LEFT_OUT: Final = frozenset(
     "accept accept-encoding user-agent output-format io-format local-content-sha1 range if-range if-match "
     "if-none-match if-modified-since if-unmodified-since".split()
 )
-"""Fields of a connection that would make the answer another one than that which is looked at: coded, in part, JSON."""
+
+
+def checked_with(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The fields of a connection that a check sends along.
+
+    Left out are those that would make the answer another one than that which is looked at: coded, in part, JSON.
+    """
+    return tuple((name, value) for name, value in headers if name.lower() not in _LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class CheckPlan:
     host: str
     tls: ssl.SSLContext | None
     server_name: str
-    mode: Literal["cloud", "on-premise"] = "on-premise"
+    mode: Mode = "on-premise"
     shop_host: str | None = None
     api_key: str | None = field(default=None, repr=False)
     key_in: Literal["basic", "ws_key"] = "basic"
@@ -50,6 +58,11 @@ class CheckPlan:
     tls_timeout_s: float = 5.0
     answer_timeout_s: float = 15.0
     certificate_warning_days: int = 21
+
+    @property
+    def question(self) -> Question:
+        """What the answers are judged as answers to."""
+        return Question(self.rule.store, self.mode, self.key_in, self.shop_host, self.host)
 
     def target(self, path: str, api_key: str) -> bytes:
         """What is asked for ``path`` (``/api/...``), in origin-form."""
@@ -67,6 +80,6 @@ class CheckPlan:
         lines = [f"{method} ".encode() + self.target(path, api_key) + b" HTTP/1.1", b"Host: " + self.host.encode()]
         if self.key_in == "basic":
             lines.append(b"Authorization: Basic " + base64.b64encode(api_key.encode() + b":"))
-        lines += [f"{name}: {value}".encode("ascii") for name, value in self.headers if name.lower() not in _LEFT_OUT]
+        lines += [f"{name}: {value}".encode("ascii") for name, value in checked_with(self.headers)]
         lines += [b"User-Agent: prestashop-agent", b"Accept: */*", b"Connection: close"]
         return b"\r\n".join(lines) + b"\r\n\r\n"

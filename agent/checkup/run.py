@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from agent.checkup.network import LayerFailed, Line, connect, find_addresses, secure
@@ -12,15 +13,17 @@ from agent.checkup.plan import LISTING, CheckPlan
 from agent.doctor.answer import DUMMY_KEY, ProbeAnswer
 from agent.doctor.answer_bytes import read_answer
 from agent.doctor.certificate import Certificate
-from agent.doctor.diagnosis import Diagnosis, diagnose
+from agent.doctor.diagnose import diagnose
+from agent.doctor.diagnosis import Diagnosis
 from agent.doctor.layers import layer_of
 from agent.doctor.permissions import read_permissions
 from agent.doctor.report import CheckReport, Layer, Step, StepState
-from agent.errors import StoreBadResponse, StoreTimeout
+from agent.errors import StoreBadResponse, StoreTimeout, StoreTlsFailed, StoreUnreachable
 
 CHECK_TIMEOUT_S: Final = 30.0
 
 _BODY_MAX_BYTES: Final = 256 * 1024
+_GIVEN_UP: Final = {Layer.DNS: StoreUnreachable, Layer.TCP: StoreUnreachable, Layer.TLS: StoreTlsFailed}
 
 OnStep = Callable[[Step], None]
 
@@ -38,8 +41,7 @@ async def run_checkup(plan: CheckPlan, on_step: OnStep | None = None) -> CheckRe
     except LayerFailed as failure:
         checkup.done(failure.step)
     except TimeoutError:
-        finding = f"The check did not end within {CHECK_TIMEOUT_S:.0f} s."
-        checkup.done(Step(Layer.HTTP, StepState.FAILED, finding, StoreTimeout.remedy, StoreTimeout.name))
+        checkup.done(checkup.given_up())
     return checkup.report()
 
 
@@ -48,7 +50,8 @@ class _Checkup:
         self._plan = plan
         self._on_step = on_step
         self._steps: list[Step] = []
-        self._began = time.monotonic()
+        self._began = self._step_began = time.monotonic()
+        self._layer = Layer.DNS
         self._address = ""
         self._certificate: Certificate | None = None
         self._version: str | None = None
@@ -57,7 +60,17 @@ class _Checkup:
     def done(self, step: Step) -> None:
         """One layer is looked at."""
         self._steps.append(step)
+        self._step_began = time.monotonic()
         self._on_step(step)
+
+    def given_up(self) -> Step:
+        """The step of the layer that the check was at when its time was over."""
+        error = _GIVEN_UP.get(self._layer, StoreTimeout)
+        answer = ProbeAnswer(
+            0, error_name=error.name, error_detail=f"The check did not end within {CHECK_TIMEOUT_S:g} s."
+        )
+        elapsed_ms = round((time.monotonic() - self._step_began) * 1000, 1)
+        return _of(self._diagnosed(answer), self._layer, elapsed_ms)
 
     async def run(self) -> None:
         """Raises LayerFailed at the first layer that fails."""
@@ -88,7 +101,7 @@ class _Checkup:
             steps=tuple(self._steps),
             version=self._version,
             permissions=self._permissions,
-            certificate_ends_at=certificate.ends_at if certificate is not None else None,
+            certificate_ends_at=certificate.ends_at if certificate is not None else _expired_at(failed),
             elapsed_ms=round((time.monotonic() - self._began) * 1000, 1),
         )
 
@@ -110,11 +123,14 @@ class _Checkup:
     async def _first_answer(self, addresses: tuple[str, ...]) -> ProbeAnswer:
         """Connection, TLS, and the answer to a key that is none."""
         plan = self._plan
+        self._layer = Layer.TCP
         sock, address, step = await connect(plan, addresses)
         self.done(step)
+        self._layer = Layer.TLS
         line, step = await secure(plan, sock, address)
         self._address, self._certificate = address, line.certificate
         self.done(step)
+        self._layer = Layer.HTTP
         return await self._ask(line, plan.head("GET", LISTING, DUMMY_KEY), to_head=False)
 
     def _webservice(self, answer: ProbeAnswer) -> None:
@@ -134,6 +150,18 @@ class _Checkup:
                 facts={"status": answer.status},
             )
         )
+        if diagnosis.verdict == "key_malformed":
+            raise LayerFailed(
+                Step(
+                    Layer.WEBSERVICE,
+                    StepState.FAILED,
+                    f"PrestaShop got another key than the one that was sent (error {answer.code_list}): something in "
+                    "front of it replaces the Authorization header.",
+                    "Look at the proxy or the password protection in front of the shop: there is one Authorization "
+                    "header, and it carries the API key. Exempt /api/ there.",
+                    "header_replaced",
+                )
+            )
         if not alive:
             raise LayerFailed(_of(diagnosis, Layer.WEBSERVICE, 0.0))
         if diagnosis.verdict == "ok":
@@ -150,6 +178,7 @@ class _Checkup:
         self.done(Step(Layer.WEBSERVICE, StepState.OK, "The webservice is switched on and looks at keys."))
 
     async def _key(self, api_key: str) -> None:
+        self._layer = Layer.KEY
         answer = await self._ask_anew("GET", LISTING, api_key)
         diagnosis = self._diagnosed(answer)
         elapsed_ms = round(answer.elapsed_s * 1000, 1)
@@ -161,6 +190,7 @@ class _Checkup:
             raise LayerFailed(_of(diagnosis, Layer.KEY, elapsed_ms))
         self.done(Step(Layer.KEY, StepState.OK, "The key is known and active.", elapsed_ms=elapsed_ms))
         self._permissions = read_permissions(answer.body)
+        self._layer = Layer.PERMISSIONS
         await self._look_at_permissions(api_key)
 
     async def _look_at_permissions(self, api_key: str) -> None:
@@ -173,6 +203,8 @@ class _Checkup:
         if plan.test_path != LISTING or plan.test_method != "GET":
             self._judge(plan.test_method, plan.test_path)
             answer = await self._ask_anew(plan.test_method, plan.test_path, api_key)
+            if answer.error_name is not None:
+                raise LayerFailed(_of(self._diagnosed(answer), Layer.PERMISSIONS, round(answer.elapsed_s * 1000, 1)))
             elapsed_ms = round(answer.elapsed_s * 1000, 1)
             facts["test_status"] = answer.status
             path = plan.test_path.partition("?")[0]
@@ -183,7 +215,8 @@ class _Checkup:
                         Layer.PERMISSIONS,
                         StepState.FAILED,
                         f"{plan.test_method} {path}, the test of this connection, was answered {answer.status}{codes}.",
-                        "Give the key the right to it in the back office, or choose another test path.",
+                        "Give the key the right to it in the back office (Advanced parameters > Webservice), or choose "
+                        "another test path in the connection.",
                         "test_failed",
                         elapsed_ms,
                         facts,
@@ -193,15 +226,17 @@ class _Checkup:
         self.done(Step(Layer.PERMISSIONS, StepState.OK, finding, elapsed_ms=elapsed_ms, facts=facts))
 
     def _diagnosed(self, answer: ProbeAnswer) -> Diagnosis:
-        plan = self._plan
-        return diagnose(answer, plan.rule.store, plan.shop_host, plan.mode, plan.host)
+        return diagnose(answer, self._plan.question)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
     async def _ask_anew(self, method: str, path: str, api_key: str) -> ProbeAnswer:
         """Over a connection of its own, since the store may have closed the other one."""
-        sock, address, _ = await connect(self._plan, (self._address,))
-        line, _ = await secure(self._plan, sock, address)
+        try:
+            sock, address, _ = await connect(self._plan, (self._address,))
+            line, _ = await secure(self._plan, sock, address)
+        except LayerFailed as failure:  # the layers below were seen to be well: it failed while this one was looked at
+            raise LayerFailed(replace(failure.step, layer=self._layer)) from None
         return await self._ask(line, self._plan.head(method, path, api_key), to_head=method == "HEAD")
 
     async def _ask(self, line: Line, head: bytes, *, to_head: bool) -> ProbeAnswer:
@@ -213,14 +248,24 @@ class _Checkup:
             async with asyncio.timeout(self._plan.answer_timeout_s):
                 await collector.over
         except TimeoutError:
-            return ProbeAnswer(0, error_name=StoreTimeout.name, elapsed_s=time.monotonic() - began)
+            detail = f"No whole answer came within {self._plan.answer_timeout_s:g} s."
+            elapsed_s = time.monotonic() - began
+            return ProbeAnswer(0, error_name=StoreTimeout.name, elapsed_s=elapsed_s, error_detail=detail)
         finally:
             line.transport.abort()
         elapsed_s = time.monotonic() - began
-        if collector.is_cut and collector.raw:
-            detail = "The answer broke off before its end."
+        if collector.is_cut:
+            how = "was reset" if collector.is_reset else "was closed"
+            detail = "The answer broke off before its end." if collector.raw else f"The connection {how} without one."
             return ProbeAnswer(0, error_name=StoreBadResponse.name, elapsed_s=elapsed_s, error_detail=detail)
         return read_answer(bytes(collector.raw), to_head=to_head, elapsed_s=elapsed_s, body_max_bytes=_BODY_MAX_BYTES)
+
+
+def _expired_at(failed: Step | None) -> float | None:
+    """When a certificate ended that was refused for it: whoever watches certificates wants to know of it, too."""
+    if failed is None or failed.verdict != "certificate_expired" or "ends_at" not in failed.facts:
+        return None
+    return float(failed.facts["ends_at"])
 
 
 def _of(diagnosis: Diagnosis, layer: Layer, elapsed_ms: float) -> Step:

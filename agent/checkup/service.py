@@ -49,9 +49,9 @@ class CheckService:
         if plan is None:
             self._refuse(check, send, "The settings of the agent do not open this store.")
         elif len(self._tasks) >= AT_ONCE_MAX:
-            self._refuse(check, send, "The agent is making other checks: try again in a moment.")
+            self._refuse(check, send, f"The agent is making {AT_ONCE_MAX} other checks.", busy=True)
         elif len(self._began) == PER_MINUTE_MAX and now - self._began[0] < 60:
-            self._refuse(check, send, f"The agent makes {PER_MINUTE_MAX} checks a minute: try again in a minute.")
+            self._refuse(check, send, f"The agent makes {PER_MINUTE_MAX} checks a minute, and has.", busy=True)
         else:
             self._began.append(now)
             task = asyncio.get_running_loop().create_task(self._make(check, plan, send), name="store-check")
@@ -99,9 +99,9 @@ class CheckService:
         _send(send, done_message(check.id, report))
 
     @staticmethod
-    def _refuse(check: Check, send: Send, sentence: str) -> None:
+    def _refuse(check: Check, send: Send, sentence: str, *, busy: bool = False) -> None:
         _LOG.info("store.check_refused", host=check.host[:100], reason=sentence)
-        _send(send, CheckDone(id=check.id, refusal=sentence))
+        _send(send, CheckDone(id=check.id, refusal=sentence, busy=busy))
 
 
 def _send(send: Send, message: Message) -> bool:

@@ -19,6 +19,7 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 _ERROR_CODE: Final = re.compile(rb"<code>\s*(?:<!\[CDATA\[)?\s*(\d{1,4})\s*(?:\]\]>)?\s*</code>")
 _HOST: Final = re.compile(r"[a-z0-9._:\[\]-]{1,262}")
+_DISPATCHER: Final = re.compile(rb"[?&]url=")
 _VERSION: Final = re.compile(rb"[0-9][0-9A-Za-z.+-]{0,30}")
 
 
@@ -67,6 +68,11 @@ class ProbeAnswer:
     def asks_for_key(self) -> bool:
         """True for the webservice's realm: its plain 401 comes where the web server drops ``Authorization``."""
         return b"prestashop" in self.field(b"www-authenticate").lower()
+
+    @property
+    def redirected_by_prestashop(self) -> bool:
+        """True for a redirect of PrestaShop's own: it drops ``/api/`` and carries the dispatcher's ``url`` along."""
+        return _DISPATCHER.search(self.field(b"location")) is not None
 
     @property
     def redirect_place(self) -> tuple[str, str]:

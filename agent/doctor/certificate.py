@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+
+from agent.doctor.diagnosis import Mode
 
 _SHOWN_MAX: Final = 200
 _NAMES_MAX: Final = 8
@@ -15,14 +18,15 @@ _NAMES_MAX: Final = 8
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_ROOT, _NO_ISSUER, _NO_ISSUER_LEAF = 10, 9, 18, 19, 20, 21
 _WRONG_NAME, _WRONG_IP = 62, 64
 
-_WRONG_NAME_REMEDY: Final = (
-    "Use a name of the certificate in the store URL, or get a certificate for this one. Where the store is reached by "
-    "another address: set server_name under the store in the agent.toml of the agent."
+_WRONG_NAME_REMEDY: Final = "Use a name of the certificate in the store URL, or get a certificate for this one."
+_WRONG_NAME_ON_PREMISE: Final = (
+    " Where the store is reached by another address: set server_name under the store in the agent.toml of the agent."
 )
-_UNKNOWN_REMEDY: Final = (
-    "If the shop has a private CA, give its certificate (ca_file under the store in agent.toml, or the private CA of a "
-    "Cloud connection). Else the web server may not send its intermediate certificate."
-)
+_TRUST: Final[dict[Mode, str]] = {
+    "cloud": "give it to the connection as private CA",
+    "on-premise": "save it on the agent's machine and name it as ca_file under this store in agent.toml",
+}
+_CLOCK_OF: Final[dict[Mode, str]] = {"cloud": "the integration server", "on-premise": "the agent's machine"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +55,82 @@ def read_certificate(der: bytes) -> Certificate | None:
         return None
 
 
-def why_refused(code: int, message: str, server_name: str, certificate: Certificate | None) -> tuple[str, str, str]:
-    """Verdict, finding and remedy for a verification error of OpenSSL."""
-    names = ", ".join(certificate.names) if certificate is not None and certificate.names else "another name"
-    issuer = certificate.issuer if certificate is not None else "an unknown issuer"
-    if code == _EXPIRED:
-        return "certificate_expired", "The certificate of the store has expired.", "Renew it on the shop's web server."
-    if code == _NOT_YET:
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A certificate that OpenSSL refused: its error, the name that was asked for, the time (unix) and the mode."""
+
+    code: int
+    message: str
+    server_name: str
+    now: float
+    mode: Mode = "on-premise"
+
+    def explain(self, certificate: Certificate | None) -> tuple[str, str, str]:
+        """Verdict, finding and remedy; ``certificate`` is the one that was refused, None when it is not known."""
+        if self.code == _EXPIRED:
+            return self._expired(certificate)
+        if self.code == _NOT_YET:
+            begins = f", before {_time(certificate.starts_at)}" if certificate is not None else ""
+            return (
+                "certificate_not_yet_valid",
+                f"The certificate of the store is not valid yet{begins}.",
+                (
+                    f"Check the clock of {_CLOCK_OF[self.mode]}, which says {_time(self.now)}; if that is right, "
+                    "install a certificate on the shop's web server that is valid by now."
+                ),
+            )
+        if self.code in (_WRONG_NAME, _WRONG_IP):
+            names = ", ".join(certificate.names) if certificate is not None and certificate.names else "another name"
+            return (
+                "certificate_wrong_name",
+                f'The certificate is for {names}, and not for "{self.server_name}".',
+                _WRONG_NAME_REMEDY + (_WRONG_NAME_ON_PREMISE if self.mode == "on-premise" else ""),
+            )
+        if self.code in (_SELF_SIGNED, _SELF_SIGNED_ROOT, _NO_ISSUER, _NO_ISSUER_LEAF):
+            return self._unknown_issuer(certificate)
+        finding = f"The certificate of the store was refused: {self.message}."
+        return "store_tls_failed", finding, "Replace it on the shop's web server."
+
+    def _expired(self, certificate: Certificate | None) -> tuple[str, str, str]:
+        if certificate is not None and certificate.ends_at > self.now:
+            return (
+                "certificate_expired",
+                f"A certificate above that of the store has expired; its own ends on {_time(certificate.ends_at)}.",
+                "Install the whole chain that the issuer gives now on the shop's web server, without the old one.",
+            )
+        ended = f": it ended on {_time(certificate.ends_at)}" if certificate is not None else ""
         return (
-            "certificate_not_yet_valid",
-            "The certificate of the store is not valid yet.",
-            "Check the clock of this machine and the date of the certificate.",
+            "certificate_expired",
+            f"The certificate of the store has expired{ended}.",
+            (
+                f"Renew it on the shop's web server; if that was done, check the clock of {_CLOCK_OF[self.mode]}, "
+                f"which says {_time(self.now)}."
+            ),
         )
-    if code in (_WRONG_NAME, _WRONG_IP):
-        return (
-            "certificate_wrong_name",
-            f'The certificate is for {names}, and not for "{server_name}".',
-            _WRONG_NAME_REMEDY,
-        )
-    if code in (_SELF_SIGNED, _SELF_SIGNED_ROOT, _NO_ISSUER, _NO_ISSUER_LEAF):
-        own = "signed by itself" if code == _SELF_SIGNED else f"signed by {issuer}, which is not known here"
+
+    def _unknown_issuer(self, certificate: Certificate | None) -> tuple[str, str, str]:
+        if self.code == _SELF_SIGNED:
+            return (
+                "certificate_unknown_issuer",
+                "The certificate of the store is signed by itself.",
+                (
+                    "Install one of a public authority on the shop's web server, or trust this very certificate: "
+                    f"{_TRUST[self.mode]}."
+                ),
+            )
+        issuer = certificate.issuer if certificate is not None else "an unknown issuer"
         return (
             "certificate_unknown_issuer",
-            f"The certificate of the store is {own}.",
-            _UNKNOWN_REMEDY,
+            f"The certificate of the store is signed by {issuer}, which is not known here.",
+            (
+                f"If the shop has a private CA, take its certificate: {_TRUST[self.mode]}. Else the web server may not "
+                "send its intermediate certificate: install the whole chain there."
+            ),
         )
-    return "store_tls_failed", f"The certificate of the store was refused: {message}.", "Renew or replace it."
+
+
+def _time(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d at %H:%M} UTC"
 
 
 def _names(found: x509.Certificate) -> tuple[str, ...]:

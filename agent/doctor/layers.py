@@ -8,17 +8,17 @@ from typing import Final
 from agent.doctor.report import Layer
 
 _VERDICTS: Final[Mapping[Layer, str]] = {
-    Layer.AGENT: "agent_offline agent_disabled agent_revoked agent_draining tunnel_lost server_draining "
-    "connection_busy",
-    Layer.POLICY: "policy_denied scope_denied connection_disabled",
+    Layer.AGENT: "agent_offline agent_disabled agent_revoked agent_draining agent_busy tunnel_lost "
+    "server_draining connection_busy",
+    Layer.POLICY: "policy_denied connection_disabled",
     Layer.DNS: "dns_failed address_not_allowed",
     Layer.TCP: "store_unreachable",
     Layer.TLS: "store_tls_failed certificate_expired certificate_not_yet_valid certificate_wrong_name "
     "certificate_unknown_issuer certificate_ends unverified",
     Layer.HTTP: "https_only wrong_host redirected firewall store_down unexpected_status password_in_front "
     "store_bad_response store_timeout",
-    Layer.WEBSERVICE: "wrong_folder header_lost webservice_off store_error_empty store_error shop_unknown "
-    "not_a_webservice key_added_in_front",
+    Layer.WEBSERVICE: "wrong_folder header_lost query_lost header_replaced webservice_off store_error_empty "
+    "store_error shop_unknown not_a_webservice key_added_in_front",
     Layer.KEY: "key_malformed key_unknown key_not_for_shop",
     Layer.PERMISSIONS: "key_without_permission test_failed",
 }

@@ -90,7 +90,9 @@ class _Asked:
             return
         self._done = message
         if message.refusal:
-            step = _failed("policy_denied", printable(message.refusal, 400), "Look at the settings of the agent.")
+            remedy = "Test again in a minute." if message.busy else "Look at the settings of the agent."
+            verdict = "agent_busy" if message.busy else "policy_denied"
+            step = _failed(verdict, printable(message.refusal, 400), remedy)
             self.steps.append(step)
             self._on_step(step)
         elif not self.steps:

@@ -62,11 +62,15 @@ class CheckStep(Frame):
 
 
 class CheckDone(Frame):
-    """Agent to server: that was the last step; or the check was refused, which ``refusal`` explains."""
+    """Agent to server: that was the last step; or the check was refused, which ``refusal`` explains.
+
+    ``busy``: refused for now only, since the agent makes as many checks as it may. Agents of before say nothing of it.
+    """
 
     type: Literal["check_done"] = "check_done"
     id: Identity
     refusal: Sentence = ""
+    busy: bool = False
     version: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.+-]{0,40}$")] = ""
     permissions: Annotated[dict[Resource, Methods], Field(max_length=RESOURCES_MAX)] | None = None
     certificate_ends_at: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None

@@ -16,22 +16,32 @@ def why_absent(agent: Agent) -> tuple[str, str, str]:
     if agent.revoked_at is not None:
         return (
             "agent_revoked",
-            f'The agent "{name}" is revoked: register a new one and move the connection to it.',
-            "Create a new agent, install it, and choose it in this connection.",
+            f'The agent "{name}" is revoked: its access token opens nothing any more.',
+            "Create a new agent in the panel (Agents > Create agent), install it, and choose it in this connection.",
         )
     if not agent.enabled:
-        return "agent_disabled", f'The agent "{name}" is disabled, and turned away.', "Enable the agent."
+        return (
+            "agent_disabled",
+            f'The agent "{name}" is disabled, and turned away.',
+            f'Enable it on its page in the panel, or by integration-server agents enable "{name}".',
+        )
     if agent.last_heartbeat_at is None:
         return (
             "agent_offline",
-            f'The agent "{name}" has never connected: install it with its access token.',
-            "The agent's page in the panel shows the commands; if the token is lost, replace it there.",
+            f'The agent "{name}" has never connected.',
+            (
+                "Install it on the store's network: its page in the panel shows the commands; if its access token is "
+                "lost, replace it there."
+            ),
         )
     last_seen = datetime.fromtimestamp(agent.last_heartbeat_at, UTC)
+    where = "systemctl status prestashop-agent, or prestashop-agent status, says why it is not connected"
+    if agent.plain_store is not None:
+        where = "see whether ssh -N -R still runs, and what it prints with -v"
     return (
         "agent_offline",
         f'The agent "{name}" was last heard of on {last_seen:%Y-%m-%d at %H:%M:%S} UTC.',
-        "On its machine: systemctl status prestashop-agent, or prestashop-agent status, says why it is not connected.",
+        f"On its machine: {where}.",
     )
 
 

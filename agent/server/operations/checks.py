@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from agent.checkup.plan import LISTING, checked_with
 from agent.checkup.run import run_checkup
 from agent.doctor.answer import DUMMY_KEY, ProbeAnswer
-from agent.doctor.diagnosis import Diagnosis, diagnose
+from agent.doctor.diagnose import diagnose
+from agent.doctor.diagnosis import Diagnosis, Question
 from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.errors import AgentOffline
 from agent.policy import Rule, judge
@@ -23,7 +25,7 @@ from agent.server.routes import Route
 from agent.server.tunnel import Tunnel
 from agent.target import store_target
 
-PROBE_TARGET: Final = b"/api/"  # the permissions listing; as JSON it ends in an empty 500 on PHP 8
+_PROBE_TARGET: Final = LISTING.encode("ascii")
 
 OnStep = Callable[[Step], None]
 
@@ -67,7 +69,7 @@ async def check_store(plane: ControlPlane, route: Route) -> Diagnosis:
         raise ConflictError("No server is running on this data directory.")
     async with plane.probing:
         answer = await _ask(plane, plane.exchange, replace(route, api_key=DUMMY_KEY))
-    return diagnose(answer, route.store, route.shop_host, route.mode)
+    return diagnose(answer, Question(route.store, route.mode, route.key_in, route.shop_host))
 
 
 class _Checking:
@@ -98,7 +100,7 @@ class _Checking:
         if tunnel is None and self._plane.cloud_plan is not None:
             return self._joined(await run_checkup(self._plane.cloud_plan(route), self._on_step))
         assert self._plane.exchange is not None  # noqa: S101 - looked at before
-        answer = await self._plane.exchange(route, PROBE_TARGET)
+        answer = await self._plane.exchange(_plainly(route), _PROBE_TARGET)
         report = report_from_answer(answer, route)
         for step in report.steps:
             self._on_step(step)
@@ -203,4 +205,9 @@ async def _ask(plane: ControlPlane, exchange: InternalExchange, route: Route) ->
         # The gateway would park the request in the hope that the agent comes back; a person wants to know now.
         detail = why_absent(await get_agent(plane, agent_id))[1]
         return ProbeAnswer(0, error_name=AgentOffline.name, error_detail=detail)
-    return await exchange(route, PROBE_TARGET)
+    return await exchange(_plainly(route), _PROBE_TARGET)
+
+
+def _plainly(route: Route) -> Route:
+    """The route, without the fields that would make the answer one that a diagnosis cannot read."""
+    return replace(route, headers=checked_with(route.headers))
