@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.checkup.plan import CheckPlan
+from agent.doctor.layers import KNOWN_VERDICTS
 from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.forward.target import tls_context
 from agent.policy import METHODS, Rule
@@ -38,7 +39,23 @@ def stops_at(report: CheckReport, layer: Layer, verdict: str) -> Step:
     assert (last.layer, last.state) == (layer, StepState.FAILED)
     assert report.remedy
     assert all(step.state is not StepState.FAILED for step in report.steps[:-1])
+    assert verdict in KNOWN_VERDICTS, "another side would show it as something else"
+    in_order(report)
+    sane_times(report)
     return last
+
+
+def in_order(report: CheckReport) -> None:
+    """Each layer was looked at once, from the outermost to the innermost."""
+    places = [list(Layer).index(step.layer) for step in report.steps]
+    assert places == sorted(set(places)), report.steps
+
+
+def sane_times(report: CheckReport) -> None:
+    """No step took less than nothing, and all of them together no longer than the whole, but for what rounding adds."""
+    spent_ms = [step.elapsed_ms for step in report.steps]
+    assert all(each >= 0 for each in spent_ms), report.steps
+    assert sum(spent_ms) <= report.elapsed_ms + 0.05 * (len(spent_ms) + 1), report
 
 
 def answer(status: str, body: bytes = b"", fields: bytes = b"Content-Type: text/html\r\n") -> Script:
