@@ -11,8 +11,8 @@ import pytest
 from agent.checkup.plan import CheckPlan
 from agent.checkup.run import run_checkup
 from agent.demo.store import ApiKey, Shop, ShopUrl
-from agent.doctor.report import CheckReport, Layer, Step, StepState
-from tests.kit.checkup import answer, in_order, plan_for, sane_times, stops_at
+from agent.doctor.report import Layer, Step
+from tests.kit.checkup import answer, plan_for, stops_at, warned
 from tests.kit.sample_store import CONFIG, KEY, READ_KEY, ask, running
 from tests.kit.scripted_store import ScriptedStore, StoreConnection, StoreRequest
 from tests.kit.wire_client import WireClient
@@ -27,17 +27,6 @@ BOTH = frozenset({1, 2})
 def of_shop(plan: CheckPlan, **more: str) -> CheckPlan:
     """The plan, for another shop or folder of the same store."""
     return replace(plan, rule=replace(plan.rule, store=replace(plan.rule.store, **more)))  # type: ignore[arg-type] # texts all
-
-
-def warned(report: CheckReport, layer: Layer, verdict: str) -> Step:
-    """All is well but for this warning, which has a remedy."""
-    assert report.ok, report
-    in_order(report)
-    sane_times(report)
-    (step,) = [each for each in report.steps if each.state is StepState.WARNING]
-    assert (step.layer, step.verdict) == (layer, verdict)
-    assert step.remedy
-    return step
 
 
 # -- the key ----------------------------------------------------------------------------------------------------------

@@ -45,6 +45,17 @@ def stops_at(report: CheckReport, layer: Layer, verdict: str) -> Step:
     return last
 
 
+def warned(report: CheckReport, layer: Layer, verdict: str) -> Step:
+    """All is well but for this warning, which has a remedy."""
+    assert report.ok, report
+    in_order(report)
+    sane_times(report)
+    (step,) = [each for each in report.steps if each.state is StepState.WARNING]
+    assert (step.layer, step.verdict) == (layer, verdict)
+    assert step.remedy
+    return step
+
+
 def in_order(report: CheckReport) -> None:
     """Each layer was looked at once, from the outermost to the innermost."""
     places = [list(Layer).index(step.layer) for step in report.steps]
