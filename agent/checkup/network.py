@@ -48,16 +48,12 @@ async def find_addresses(plan: CheckPlan) -> tuple[tuple[str, ...], Step]:
     try:
         async with asyncio.timeout(plan.connect_timeout_s):
             found = await resolve(plan.address, plan.port)
-    except (OSError, TimeoutError, ValueError):
-        raise LayerFailed(
-            _failed(
-                Layer.DNS,
-                began,
-                "dns_failed",
-                f'The name "{plan.address}" does not resolve.',
-                "Check the spelling of the host in the store URL, and the name server of the machine that asks.",
-            )
-        ) from None
+    except (OSError, ValueError) as error:  # TimeoutError is an OSError
+        finding = f'The name "{plan.address}" does not resolve.'
+        if isinstance(error, TimeoutError):
+            finding = f'No name server answered for "{plan.address}" within {plan.connect_timeout_s:g} s.'
+        remedy = "Check the spelling of the host in the store URL, and the name server of the machine that asks."
+        raise LayerFailed(_failed(Layer.DNS, began, "dns_failed", finding, remedy)) from None
     refusal = plan.refuse_addresses(found)
     if refusal:
         remedy = "A shop on a private network needs an agent (mode On-premise), or cloud.allow_private_origins."

@@ -166,7 +166,7 @@ async def test_a_certificate_that_is_not_checked_is_warned_of(
 @pytest.mark.parametrize("verdict", ["store_tls_failed"])
 async def test_https_to_a_plain_port(verdict: str) -> None:
     async with ScriptedStore() as store:
-        report = await run_checkup(plan_for(store.port, scheme="https"))
+        report = await run_checkup(replace(plan_for(store.port, scheme="https"), tls_timeout_s=0.2))
     step = stops_at(report, Layer.TLS, verdict)
     assert "http or https in the store URL" in step.remedy
 
