@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from agent.doctor.answer import BODY_MAX_BYTES, ProbeAnswer, detail_of
 from agent.doctor.answer_bytes import read_answer
-from agent.errors import ExchangeError, StoreBadResponse, StoreTimeout
+from agent.errors import AgentOffline, ExchangeError, StoreBadResponse, StoreTimeout
 from agent.http1 import Field, Framing, RequestHead
 from agent.server.exchange import Exchange
 from agent.server.gateway_context import GatewayContext
@@ -83,8 +83,12 @@ async def ask(
         async with asyncio.timeout(timeout_s):
             await asker.over
     except TimeoutError:
+        # Without a channel it has waited for a tunnel all the time, and no store was asked anything.
+        is_sent = exchange.has_channel or route.mode == "cloud"
         exchange.abandon()
-        return ProbeAnswer(0, error_name=StoreTimeout.name, elapsed_s=loop.time() - began_at)
+        error = StoreTimeout if is_sent else AgentOffline
+        detail = f"No {'whole answer' if is_sent else 'tunnel'} came within {timeout_s:g} s."
+        return ProbeAnswer(0, error_name=error.name, elapsed_s=loop.time() - began_at, error_detail=detail)
     elapsed_s = loop.time() - began_at
     if asker.error is not None:
         return ProbeAnswer(0, error_name=asker.error.name, error_detail=asker.error.detail, elapsed_s=elapsed_s)
