@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,7 +16,12 @@ async def call_in_process(
     status = 0
     answer = bytearray()
 
+    sent = asyncio.Event()
+
     async def receive() -> Message:
+        if sent.is_set():  # a caller in this process never hangs up
+            await asyncio.Event().wait()
+        sent.set()
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: Message) -> None:

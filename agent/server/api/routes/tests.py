@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
 from agent.server.api.gate import Needs, Plane
+from agent.server.api.leaving import unless_gone
 from agent.server.api.models.connections import ConnectionAsked
 from agent.server.api.models.page import Limit, Offset, Page
 from agent.server.api.models.tests import ConnectionTested, TestShown
@@ -24,17 +25,23 @@ Tester = Annotated[Principal, Depends(Needs(Permission.CONNECTIONS_TEST))]
 
 
 @router.post("/connections/test", responses=problems(404, 409, 422))
-async def try_connection(plane: Plane, asker: Tester, asked: ConnectionAsked) -> ConnectionTested:
-    """Test a connection that is not saved, with the key that is given; nothing of it is kept."""
+async def try_connection(request: Request, plane: Plane, asker: Tester, asked: ConnectionAsked) -> ConnectionTested:
+    """Test a connection that is not saved, with the key that is given; nothing of it is kept.
+
+    The test is broken off when the caller hangs up.
+    """
     key = asked.api_key.get_secret_value()
-    return ConnectionTested.of(await check_unsaved(plane, asker, asked.wish(), key))
+    return ConnectionTested.of(await unless_gone(request, check_unsaved(plane, asker, asked.wish(), key)))
 
 
 @router.post("/connections/{reference:path}/test", responses=problems(404, 409))
-async def test_connection(plane: Plane, _asker: Tester, reference: str) -> ConnectionTested:
-    """Test a connection layer by layer, with its stored key, along the real way."""
+async def test_connection(request: Request, plane: Plane, _asker: Tester, reference: str) -> ConnectionTested:
+    """Test a connection layer by layer, with its stored key, along the real way.
+
+    The test is broken off when the caller hangs up.
+    """
     found = await get_connection(plane, reference)
-    return ConnectionTested.of(await check_by_person(plane, found.id))
+    return ConnectionTested.of(await unless_gone(request, check_by_person(plane, found.id)))
 
 
 @router.get("/connections/{reference:path}/tests", responses=problems(404, 422))
