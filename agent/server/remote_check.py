@@ -90,9 +90,11 @@ class _Asked:
             return
         self._done = message
         if message.refusal:
-            remedy = "Test again in a minute." if message.busy else "Look at the settings of the agent."
-            verdict = "agent_busy" if message.busy else "policy_denied"
-            step = _failed(verdict, printable(message.refusal, 400), remedy)
+            refusal = printable(message.refusal, 400)
+            if message.busy:
+                step = _failed("agent_busy", refusal, "Test again in a minute.")
+            else:
+                step = _failed("policy_denied", refusal, "Look at the settings of the agent.")
             self.steps.append(step)
             self._on_step(step)
         elif not self.steps:

@@ -117,16 +117,6 @@ async def test_what_is_not_http(raw: bytes) -> None:
     stops_at(report, Layer.HTTP, "store_bad_response")
 
 
-async def test_a_store_that_accepts_and_says_nothing() -> None:
-    async def script(request: StoreRequest, connection: StoreConnection) -> bytes | None:
-        await connection.until_gone()
-        return None
-
-    async with ScriptedStore(script) as store:
-        report = await run_checkup(plan_for(store.port))
-    stops_at(report, Layer.HTTP, "store_timeout")
-
-
 async def test_an_answer_without_end_is_not_read_without_end() -> None:
     async def script(request: StoreRequest, connection: StoreConnection) -> bytes | None:
         await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
@@ -138,11 +128,6 @@ async def test_an_answer_without_end_is_not_read_without_end() -> None:
         await store.wait_for_connections_closed(1)
     stops_at(report, Layer.WEBSERVICE, "not_a_webservice")
     assert AnswerCollector.LIMIT_BYTES == 512 * 1024
-
-
-async def test_a_name_that_does_not_resolve() -> None:
-    report = await run_checkup(plan_for(80, host="no-such-host.invalid"))
-    stops_at(report, Layer.DNS, "dns_failed")
 
 
 async def test_addresses_that_may_not_be_dialed_are_not() -> None:
@@ -222,11 +207,3 @@ async def test_a_test_path_of_its_own(method: str, path: str) -> None:
         report = await run_checkup(plan)
     assert report.ok
     assert report.steps[-1].facts["test_status"] == 200
-
-
-async def test_a_test_path_that_the_key_may_not_read() -> None:
-    async with running() as store:
-        report = await run_checkup(replace(plan_for(store.port, key=READ_KEY), test_path="/api/orders"))
-    step = stops_at(report, Layer.PERMISSIONS, "test_failed")
-    assert "answered 401 (error 26)" in step.finding
-    assert report.permissions is not None
