@@ -45,11 +45,12 @@ class PanelGate:
             token = await find_token(self._plane, secret.strip()) if scheme.lower() == "bearer" else None
             if token is None:
                 raise NotAuthenticatedError(
-                    "The API token is unknown, expired or revoked: make one with integration-server tokens create, or "
-                    "on the page API tokens, and send it as Authorization: Bearer TOKEN."
+                    "The API token is unknown, expired or revoked, or who made it is disabled: make one with "
+                    "integration-server tokens create, or on the page API tokens, and send it as Authorization: "
+                    "Bearer TOKEN."
                 )
             scopes = frozenset(token.scopes) if token.scopes is not None else None
-            return Principal(f"token:{token.name}", token.role, scopes)
+            return Principal(f"token:{token.name}", token.role, scopes, maker_id=token.maker_id)
         session = await self.session(request)
         if session is None:
             raise NotAuthenticatedError(

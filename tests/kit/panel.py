@@ -17,7 +17,7 @@ from sqlalchemy import delete, update
 
 from agent.server.db.access_tables import ONE_TIME_LINKS, PEOPLE
 from agent.server.operations.people import invite_person
-from agent.server.operations.principal import Role
+from agent.server.operations.principal import Principal, Role
 from agent.server.operations.sessions import begin_session
 from agent.server.panel.application import create_panel
 from agent.server.panel_gate import SESSION_COOKIE
@@ -26,6 +26,7 @@ from agent.server.settings import ServerSettings
 from tests.kit.control_plane import ControlApi
 
 PASSWORD = "correct horse battery"
+ADMIN = Principal("tester", Role.ADMIN)
 
 _kept: list[str] = []
 
@@ -115,7 +116,7 @@ async def let_everybody_in(panel: Panel) -> None:
     if not _kept:
         _kept.append(await plane.passwords.hash(PASSWORD))
     for role in Role:
-        person = (await invite_person(plane, "tester", name=role.value, role=role)).person
+        person = (await invite_person(plane, ADMIN, name=role.value, role=role)).person
         async with plane.note_change("tester") as change:
             await change.connection.execute(delete(ONE_TIME_LINKS).where(ONE_TIME_LINKS.c.person_id == person.id))
             await change.connection.execute(

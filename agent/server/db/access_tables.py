@@ -50,6 +50,9 @@ API_TOKENS: Final = Table(
     Column("sha256", LargeBinary(32), nullable=False, unique=True),
     Column("role", String(10), nullable=False),
     Column("scopes", JSON(none_as_null=True)),  # NULL = all that the role may do
+    # Of people, without a foreign key: a token whose maker is gone must not work, whatever became of the row. NULL: it
+    # was made by command, or nobody knows any more.
+    Column("maker_id", String(36), index=True),
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),

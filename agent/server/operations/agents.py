@@ -82,7 +82,8 @@ async def find_agent(connection: AsyncConnection, reference: str) -> RowMapping:
         .order_by((AGENTS.c.id == reference).desc(), AGENTS.c.revoked_at.is_(None).desc(), AGENTS.c.revoked_at.desc())
         .limit(1)
     )
-    row = (await connection.execute(query)).mappings().one_or_none()
+    # PostgreSQL refuses a NUL where SQLite finds nothing.
+    row = (await connection.execute(query)).mappings().one_or_none() if reference.isprintable() else None
     if row is None:
         # Without the reference: whoever mixes up two fields has sent a key in this one.
         raise NotFoundError("No agent has this id or name: integration-server agents list shows those there are.")

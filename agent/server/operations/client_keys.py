@@ -219,7 +219,8 @@ async def revoke_client_key(plane: ControlPlane, actor: str, reference: str) -> 
 
 async def _find_client_key(connection: AsyncConnection, reference: str) -> RowMapping:
     query = select(CLIENT_KEYS).where((CLIENT_KEYS.c.id == reference) | (CLIENT_KEYS.c.name == reference))
-    rows = (await connection.execute(query)).mappings().all()
+    # PostgreSQL refuses a NUL where SQLite finds nothing.
+    rows = (await connection.execute(query)).mappings().all() if reference.isprintable() else []
     by_id = [row for row in rows if row["id"] == reference]
     living = [row for row in rows if row["revoked_at"] is None]
     candidates = by_id or living or rows

@@ -50,7 +50,9 @@ async def get_connection(plane: ControlPlane, reference: str) -> Connection:
 
 async def find_connection(connection: AsyncConnection, reference: str) -> RowMapping:
     """The row of a slug, an id or a name, in this order. Raises NotFoundError."""
-    for column in (CONNECTIONS.c.slug, CONNECTIONS.c.id, CONNECTIONS.c.name):
+    columns = (CONNECTIONS.c.slug, CONNECTIONS.c.id, CONNECTIONS.c.name)
+    # PostgreSQL refuses a NUL where SQLite finds nothing.
+    for column in columns if reference.isprintable() else ():
         row = (await connection.execute(_query().where(column == reference))).mappings().one_or_none()
         if row is not None:
             return row

@@ -9,13 +9,14 @@ from sqlalchemy import RowMapping, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.server.db.access_tables import ONE_TIME_LINKS, PEOPLE, SESSIONS
+from agent.server.operations.api_tokens import end_tokens_of
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import ConflictError, NotFoundError
 from agent.server.operations.names import clean_name
 from agent.server.operations.one_time_links import OneTimeLink, new_link
 from agent.server.operations.paging import Listed, Paging, contains
 from agent.server.operations.person_names import check_name_is_free
-from agent.server.operations.principal import Role
+from agent.server.operations.principal import ForbiddenError, Principal, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,15 @@ async def get_person(plane: ControlPlane, reference: str) -> Person:
         return _person(await find_person(connection, reference))
 
 
-async def invite_person(plane: ControlPlane, actor: str, *, name: str, role: Role) -> Invited:
-    """Make a person without a password, and a link that works once. Raises ConflictError for a name that is taken."""
+async def invite_person(plane: ControlPlane, asker: Principal, *, name: str, role: Role) -> Invited:
+    """Make a person without a password, and a link that works once.
+
+    Raises ConflictError for a name that is taken, ForbiddenError for a role that may do more than ``asker``.
+    """
     name = clean_name(name)
+    _check_may_let_in(asker, role)
     person_id = str(uuid.uuid4())
-    async with plane.note_change(actor) as change:
+    async with plane.note_change(asker.actor) as change:
         await check_name_is_free(change.connection, name)
         await change.connection.execute(
             insert(PEOPLE).values(id=person_id, name=name, role=role.value, created_at=change.now)
@@ -68,13 +73,15 @@ async def invite_person(plane: ControlPlane, actor: str, *, name: str, role: Rol
     return Invited(await get_person(plane, person_id), link)
 
 
-async def renew_link(plane: ControlPlane, actor: str, reference: str) -> Invited:
+async def renew_link(plane: ControlPlane, asker: Principal, reference: str) -> Invited:
     """A new link for somebody who lost the password or the link; the old password works until it is used.
 
-    Raises NotFoundError, and ConflictError for somebody who is disabled.
+    Raises NotFoundError, ConflictError for somebody who is disabled, ForbiddenError for one who may do more than
+    ``asker``: whoever has the link becomes that person.
     """
-    async with plane.note_change(actor) as change:
+    async with plane.note_change(asker.actor) as change:
         row = await find_person(change.connection, reference)
+        _check_may_let_in(asker, Role(row["role"]))
         if not row["enabled"]:
             raise ConflictError(f'"{row["name"]}" is disabled: enable them first.')
         link = await new_link(change, row["id"])
@@ -82,10 +89,16 @@ async def renew_link(plane: ControlPlane, actor: str, reference: str) -> Invited
     return Invited(await get_person(plane, row["id"]), link)
 
 
-async def set_role(plane: ControlPlane, actor: str, reference: str, role: Role) -> Person:
-    """Change the role; it counts from the next request on. Raises NotFoundError, ConflictError for the last admin."""
-    async with plane.note_change(actor) as change:
+async def set_role(plane: ControlPlane, asker: Principal, reference: str, role: Role) -> Person:
+    """Change the role; it counts from the next request on.
+
+    Raises NotFoundError, ConflictError for the last admin, ForbiddenError for a higher role than before that may do
+    more than ``asker``.
+    """
+    async with plane.note_change(asker.actor) as change:
         row = await find_person(change.connection, reference)
+        if not Role(row["role"]).includes(role):
+            _check_may_let_in(asker, role)
         if role is not Role.ADMIN:
             await _check_an_admin_remains(change.connection, row)
         if row["role"] != role.value:
@@ -96,13 +109,16 @@ async def set_role(plane: ControlPlane, actor: str, reference: str, role: Role) 
     return await get_person(plane, row["id"])
 
 
-async def set_person_enabled(plane: ControlPlane, actor: str, reference: str, *, enabled: bool) -> Person:
-    """Let somebody in again, or end their sessions and links and keep them out.
+async def set_person_enabled(plane: ControlPlane, asker: Principal, reference: str, *, enabled: bool) -> Person:
+    """Let somebody in again, or end their sessions and links and keep them out; their API tokens rest meanwhile.
 
-    Raises NotFoundError, ConflictError for the last admin.
+    Raises NotFoundError, ConflictError for the last admin, ForbiddenError for letting in one who may do more than
+    ``asker``.
     """
-    async with plane.note_change(actor) as change:
+    async with plane.note_change(asker.actor) as change:
         row = await find_person(change.connection, reference)
+        if enabled:
+            _check_may_let_in(asker, Role(row["role"]))
         if bool(row["enabled"]) != enabled:
             if not enabled:
                 await _check_an_admin_remains(change.connection, row)
@@ -113,14 +129,15 @@ async def set_person_enabled(plane: ControlPlane, actor: str, reference: str, *,
 
 
 async def delete_person(plane: ControlPlane, actor: str, reference: str) -> str:
-    """Delete somebody with their sessions; the audit trail keeps the name, which is returned.
+    """Delete somebody with their sessions, and revoke the API tokens that they made; the name is returned.
 
-    Raises NotFoundError, ConflictError for the last admin.
+    The audit trail keeps the name. Raises NotFoundError, ConflictError for the last admin.
     """
     async with plane.note_change(actor) as change:
         row = await find_person(change.connection, reference)
         await _check_an_admin_remains(change.connection, row)
         await _end_access(change.connection, row["id"])
+        await end_tokens_of(change, row["id"])
         await change.connection.execute(delete(PEOPLE).where(PEOPLE.c.id == row["id"]))
         await change.audit("person.deleted", row["name"], person_id=row["id"])
     return str(row["name"])
@@ -137,6 +154,12 @@ async def find_person(connection: AsyncConnection, reference: str) -> RowMapping
             "Nobody has this id or name: integration-server people list, or the page People, shows who there is."
         )
     return row
+
+
+def _check_may_let_in(asker: Principal, role: Role) -> None:
+    """An API token that is narrowed to the scope ``people`` must not make itself an admin."""
+    if not asker.covers(Principal("", role)):
+        raise ForbiddenError(f"{asker.actor} cannot let in somebody of the role {role}, who may do more than it may.")
 
 
 async def _check_an_admin_remains(connection: AsyncConnection, row: RowMapping) -> None:

@@ -69,17 +69,23 @@ class ForbiddenError(OperationError):
 class Principal:
     """Who asks. ``actor`` is what the audit trail says (``person:anne``, ``token:ci``, ``local:root``).
 
-    ``scopes`` None = all that the role has.
+    ``scopes`` None = all that the role has. ``person_id`` is who is logged in; ``maker_id`` is who made the API token
+    with which is asked, None where nobody is known.
     """
 
     actor: str
     role: Role
     scopes: frozenset[str] | None = None
     person_id: str | None = None
+    maker_id: str | None = None
 
     def may(self, permission: Permission) -> bool:
         """True when role and scopes have it."""
         return self.role.includes(permission.lowest_role) and (self.scopes is None or permission.scope in self.scopes)
+
+    def covers(self, other: Principal) -> bool:
+        """True when this one may do all that ``other`` may: only then may it make such a person or token."""
+        return all(self.may(permission) for permission in Permission if other.may(permission))
 
     def require(self, permission: Permission) -> None:
         """Raises ForbiddenError, naming what is missing."""

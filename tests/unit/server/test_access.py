@@ -30,7 +30,7 @@ async def first_admin(plane: ControlPlane, name: str = "anne") -> NewSession:
 
 
 async def invited(plane: ControlPlane, name: str, role: Role) -> NewSession:
-    link = (await people.invite_person(plane, "person:anne", name=name, role=role)).link
+    link = (await people.invite_person(plane, ADMIN, name=name, role=role)).link
     return await redeem_link(plane, link.token, name=None, password=PASSWORD, peer=PEER)
 
 
@@ -157,11 +157,11 @@ async def test_disabling_and_deleting_end_sessions_at_once(api: ControlApi) -> N
     plane = api.plane
     await first_admin(plane)
     begun = await invited(plane, "eddie", Role.EDITOR)
-    await people.set_person_enabled(plane, "person:anne", "eddie", enabled=False)
+    await people.set_person_enabled(plane, ADMIN, "eddie", enabled=False)
     assert await sessions.find_session(plane, begun.cookie_value) is None
     with pytest.raises(LoginRefusedError):
         await sessions.log_in(plane, "eddie", PASSWORD, PEER)
-    await people.set_person_enabled(plane, "person:anne", "eddie", enabled=True)
+    await people.set_person_enabled(plane, ADMIN, "eddie", enabled=True)
     begun = await sessions.log_in(plane, "eddie", PASSWORD, PEER)
     assert await people.delete_person(plane, "person:anne", "eddie") == "eddie"
     assert await sessions.find_session(plane, begun.cookie_value) is None
@@ -170,7 +170,7 @@ async def test_disabling_and_deleting_end_sessions_at_once(api: ControlApi) -> N
 async def test_a_changed_role_counts_from_the_next_request_on(api: ControlApi) -> None:
     await first_admin(api.plane)
     begun = await invited(api.plane, "eddie", Role.EDITOR)
-    await people.set_role(api.plane, "person:anne", "eddie", Role.VIEWER)
+    await people.set_role(api.plane, ADMIN, "eddie", Role.VIEWER)
     found = await sessions.find_session(api.plane, begun.cookie_value)
     assert found is not None
     assert found.role is Role.VIEWER
@@ -179,22 +179,22 @@ async def test_a_changed_role_counts_from_the_next_request_on(api: ControlApi) -
 async def test_the_last_admin_stays(api: ControlApi) -> None:
     plane = api.plane
     await first_admin(plane)
-    await people.invite_person(plane, "person:anne", name="not here yet", role=Role.ADMIN)  # has no password
+    await people.invite_person(plane, ADMIN, name="not here yet", role=Role.ADMIN)  # has no password
     for attempt in (
-        people.set_role(plane, "person:anne", "anne", Role.EDITOR),
-        people.set_person_enabled(plane, "person:anne", "anne", enabled=False),
+        people.set_role(plane, ADMIN, "anne", Role.EDITOR),
+        people.set_person_enabled(plane, ADMIN, "anne", enabled=False),
         people.delete_person(plane, "person:anne", "anne"),
     ):
         with pytest.raises(ConflictError, match="only admin who can log in"):
             await attempt
     await invited(plane, "berta", Role.ADMIN)
-    assert (await people.set_role(plane, "person:anne", "anne", Role.EDITOR)).role is Role.EDITOR
+    assert (await people.set_role(plane, ADMIN, "anne", Role.EDITOR)).role is Role.EDITOR
 
 
 async def test_a_new_link_ends_the_sessions_when_it_is_used(api: ControlApi) -> None:
     plane = api.plane
     before = await first_admin(plane)
-    link = (await people.renew_link(plane, "local:root", "anne")).link
+    link = (await people.renew_link(plane, ADMIN, "anne")).link
     assert await sessions.find_session(plane, before.cookie_value) is not None
     after = await redeem_link(plane, link.token, name="ignored", password=OTHER, peer=PEER)
     assert after.session.name == "anne"

@@ -15,7 +15,7 @@ from agent.server.operations.login_throttle import FREE_FAILURES
 from agent.server.operations.one_time_links import first_link, look_at_link, redeem_link
 from agent.server.operations.paging import Paging
 from agent.server.operations.passwords import Passwords, check_new_password
-from agent.server.operations.principal import Role
+from agent.server.operations.principal import Principal, Role
 from agent.server.operations.sessions import LoginRefusedError, NewSession, TooManyAttemptsError
 from tests.kit.control_plane import ControlApi
 
@@ -23,6 +23,7 @@ PASSWORD = "correct horse battery"
 OTHER = "another long password"
 PEER = "192.0.2.1"
 ATTACKER = "198.51.100.66"
+ADMIN = Principal("person:anne", Role.ADMIN)
 
 
 class Meanwhile(Passwords):
@@ -47,7 +48,7 @@ async def admin(plane: ControlPlane, name: str = "anne") -> NewSession:
 
 
 async def invited(plane: ControlPlane, name: str, role: Role) -> NewSession:
-    link = (await people.invite_person(plane, "person:anne", name=name, role=role)).link
+    link = (await people.invite_person(plane, ADMIN, name=name, role=role)).link
     return await redeem_link(plane, link.token, name=None, password=PASSWORD, peer=PEER)
 
 
@@ -72,10 +73,10 @@ async def test_who_is_disabled_or_deleted_during_the_login_is_refused(api: Contr
     plane = api.plane
     await admin(plane)
     begun = await invited(plane, "eddie", Role.EDITOR)
-    plane.passwords = Meanwhile(lambda: people.set_person_enabled(plane, "person:anne", "eddie", enabled=False))
+    plane.passwords = Meanwhile(lambda: people.set_person_enabled(plane, ADMIN, "eddie", enabled=False))
     with pytest.raises(LoginRefusedError):
         await sessions.log_in(plane, "eddie", PASSWORD, PEER)
-    await people.set_person_enabled(plane, "person:anne", "eddie", enabled=True)
+    await people.set_person_enabled(plane, ADMIN, "eddie", enabled=True)
     assert await sessions.list_sessions(plane, begun.session.person_id) == []  # nothing came back to life
     plane.passwords = Meanwhile(lambda: people.delete_person(plane, "person:anne", "eddie"))
     with pytest.raises(LoginRefusedError):
@@ -133,11 +134,11 @@ async def test_names_of_any_language_can_log_in_in_any_case(api: ControlApi, nam
     found = await people.list_people(api.plane, Paging(search=name.lower()))
     assert [person.name for person in found.items] == [name]
     with pytest.raises(ConflictError):
-        await people.invite_person(api.plane, "person:x", name=name.lower(), role=Role.VIEWER)
+        await people.invite_person(api.plane, ADMIN, name=name.lower(), role=Role.VIEWER)
 
 
 async def test_the_first_admin_takes_no_name_that_somebody_has_in_another_case(api: ControlApi) -> None:
-    await people.invite_person(api.plane, "local:root", name="Anne", role=Role.EDITOR)
+    await people.invite_person(api.plane, ADMIN, name="Anne", role=Role.EDITOR)
     link = await first_link(api.plane)
     assert link is not None
     with pytest.raises(ConflictError):

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from agent.errors import StartError
+from agent.server.db.access_tables import API_TOKENS, PEOPLE
 from agent.server.db.database import DATABASE_FILE, open_as_it_is, open_database
 from agent.server.db.migrate import MIGRATIONS, schema_of
-from agent.server.db.tables import AGENTS, CONNECTIONS
+from agent.server.db.tables import AGENTS, AUDIT, CONNECTIONS
 from tests.kit.control_plane import control_api
 from tests.kit.postgres import empty_database, new_database
 from tests.kit.server_cli import ServerCli
@@ -39,19 +40,19 @@ async def test_from_sqlite_to_postgresql(tmp_path: Path, cli: ServerCli) -> None
         await api.connection("Three")
 
 
+def bring_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 async def old_database(data_dir: Path, url: str | None) -> None:
     """A database as the first version left it, with rows."""
-
-    def to_first(connection: Connection) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-
     blob = "'\\x00'" if url else "x'00'"
     engine = await open_as_it_is(data_dir, url)
     async with engine.begin() as connection:
-        await connection.run_sync(to_first)
+        await connection.run_sync(bring_to, "0001")
         await connection.exec_driver_sql("INSERT INTO agents (id, name, created_at) VALUES ('a', 'warehouse', 1.0)")
         await connection.exec_driver_sql(
             "INSERT INTO connections (id, name, slug, mode, scheme, host, port, base_path, api_key, methods, "
@@ -90,3 +91,39 @@ async def test_an_older_postgresql_is_brought_up_by_the_command_alone(tmp_path: 
     done = await asyncio.to_thread(cli, "database", "migrate", environment=environment)
     assert "it had 0001" in done.out
     await assert_brought_up(tmp_path, url)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_makers_of_tokens_are_found_and_keys_in_test_paths_are_not_kept(tmp_path: Path, kind: str) -> None:
+    url = await empty_database() if kind == "postgresql" else None
+    await old_database(tmp_path, url)
+    paths = {
+        "/api/": "/api/",
+        "/api/products?limit=1&ws_key=CANARY&display=full": "/api/products?limit=1&display=full",
+        "/api/products?ws%5Fkey=CANARY": "/api/products",
+        "/api/products?WS_KEY=CANARY&limit=1": "/api/products",
+        "/api/products?limit=1": "/api/products?limit=1",
+    }
+    engine = await open_as_it_is(tmp_path, url)
+    async with engine.begin() as connection:
+        await connection.run_sync(bring_to, "0002")
+        (row,) = (await connection.execute(select(CONNECTIONS))).mappings().all()
+        for number, path in enumerate(paths):
+            copy = {**row, "id": f"c{number}", "name": f"n{number}", "slug": f"s{number}", "test_path": path}
+            await connection.execute(insert(CONNECTIONS).values(copy))
+        people = [
+            {"id": "p1", "name": "anne", "role": "admin", "created_at": 5.0},
+            {"id": "p2", "name": "bob", "role": "admin", "created_at": 99.0},
+        ]
+        await connection.execute(insert(PEOPLE), people)
+        for number, actor in enumerate(("person:anne", "person:bob", "local:root")):
+            token = {"id": f"t{number}", "name": "t", "sha256": bytes([number]), "role": "admin", "created_at": 10.0}
+            await connection.execute(insert(API_TOKENS).values(token))
+            line = {"action": "api_token.created", "subject": "t", "detail": {"token_id": token["id"]}}
+            await connection.execute(insert(AUDIT).values(at=10.0, actor=actor, **line))
+        await connection.run_sync(bring_to, "head")
+        makers = (await connection.execute(select(API_TOKENS.c.maker_id).order_by(API_TOKENS.c.id))).scalars().all()
+        kept = await connection.execute(select(CONNECTIONS.c.test_path).where(CONNECTIONS.c.id != "c").order_by("id"))
+        assert kept.scalars().all() == list(paths.values())
+    await engine.dispose()
+    assert makers == ["p1", None, None], "an account of that name that is younger than the token did not make it"

@@ -180,7 +180,7 @@ async def test_the_own_password_is_taken_as_typed(panel: Panel) -> None:
 
 
 async def test_two_who_open_one_link_over_http_make_one_account(panel: Panel) -> None:
-    link = (await people.invite_person(panel.api.plane, "person:admin", name="new", role=Role.VIEWER)).link
+    link = (await people.invite_person(panel.api.plane, ADMIN, name="new", role=Role.VIEWER)).link
     form = {"password": PASSWORD, "password_again": PASSWORD}
     answers = await asyncio.gather(*(panel.post(f"/welcome/{link.token}", form) for _ in range(3)))
     assert sorted(answer.status for answer in answers) == [303, 404, 404]
@@ -195,9 +195,9 @@ async def test_who_is_disabled_or_demoted_stops_at_once(panel: Panel) -> None:
     plane = panel.api.plane
     assert (await panel.get("/v1/agents", "editor")).status == 200
     assert (await panel.get("/v1/audit", "editor")).status == 200
-    await people.set_role(plane, "person:admin", "editor", Role.VIEWER)
+    await people.set_role(plane, ADMIN, "editor", Role.VIEWER)
     assert (await panel.get("/v1/audit", "editor")).status == 403
-    await people.set_person_enabled(plane, "person:admin", "editor", enabled=False)
+    await people.set_person_enabled(plane, ADMIN, "editor", enabled=False)
     assert (await panel.get("/v1/agents", "editor")).status == 401
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import datetime
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -73,6 +75,9 @@ class ApiTokenAsked(Asked):
     expires_at: AwareDatetime | None = None
 
 
+TokenState = Literal["active", "resting", "expired", "revoked"]
+
+
 class ApiTokenShown(BaseModel):
     """An API token, without its secret."""
 
@@ -80,6 +85,8 @@ class ApiTokenShown(BaseModel):
     name: str
     role: Role
     scopes: list[str] | None
+    state: TokenState = Field(description="resting: who made it is disabled")
+    made_by: str | None = Field(description="a person; null: it was made by command, and belongs to nobody")
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -88,7 +95,7 @@ class ApiTokenShown(BaseModel):
     @classmethod
     def of(cls, token: ApiToken) -> ApiTokenShown:
         """As shown."""
-        return cls(**asdict(token))
+        return cls(**{**asdict(token), "state": token.state(time.time())})
 
 
 class ApiTokenCreated(BaseModel):
@@ -96,11 +103,13 @@ class ApiTokenCreated(BaseModel):
 
     token: ApiTokenShown
     secret: str
+    api_url: str | None = Field(description="where it is sent to; null while the address of the panel is not known")
 
     @classmethod
-    def of(cls, new: NewApiToken) -> ApiTokenCreated:
+    def of(cls, new: NewApiToken, panel_url: str | None) -> ApiTokenCreated:
         """As shown once."""
-        return cls(token=ApiTokenShown.of(new.token), secret=new.secret)
+        url = f"{panel_url}/v1" if panel_url is not None else None
+        return cls(token=ApiTokenShown.of(new.token), secret=new.secret, api_url=url)
 
 
 class SessionShown(BaseModel):

@@ -60,7 +60,7 @@ async def list_people(
 @router.post("/people", tags=["people"], status_code=201, responses=problems(409, 422))
 async def invite_person(plane: Plane, asker: PeopleAdmin, asked: PersonAsked) -> PersonInvited:
     """Invite somebody; the answer holds the link with which they choose a password, shown this once."""
-    invited = await people.invite_person(plane, asker.actor, name=asked.name, role=asked.role)
+    invited = await people.invite_person(plane, asker, name=asked.name, role=asked.role)
     return PersonInvited.of(invited, plane.panel_url)
 
 
@@ -73,38 +73,38 @@ async def get_person(plane: Plane, _asker: PeopleAdmin, reference: str) -> Perso
 @router.patch("/people/{reference:path}", tags=["people"], responses=problems(404, 409, 422))
 async def update_person(plane: Plane, asker: PeopleAdmin, reference: str, edited: PersonEdited) -> PersonShown:
     """Change the role."""
-    return PersonShown.of(await people.set_role(plane, asker.actor, reference, edited.role))
+    return PersonShown.of(await people.set_role(plane, asker, reference, edited.role))
 
 
 @router.delete("/people/{reference:path}", tags=["people"], responses=problems(404, 409, 422))
 async def delete_person(plane: Plane, asker: PeopleAdmin, reference: str) -> dict[str, str]:
-    """Delete somebody, with their sessions."""
+    """Delete somebody, with their sessions; the API tokens that they made are revoked."""
     return {"name": await people.delete_person(plane, asker.actor, reference)}
 
 
 @router.post("/people/{reference:path}/disable", tags=["people"], responses=problems(404, 409, 422))
 async def disable_person(plane: Plane, asker: PeopleAdmin, reference: str) -> PersonShown:
-    """Keep somebody out; their sessions end."""
-    return PersonShown.of(await people.set_person_enabled(plane, asker.actor, reference, enabled=False))
+    """Keep somebody out; their sessions end, and the API tokens that they made rest until they are enabled."""
+    return PersonShown.of(await people.set_person_enabled(plane, asker, reference, enabled=False))
 
 
 @router.post("/people/{reference:path}/enable", tags=["people"], responses=problems(404, 409, 422))
 async def enable_person(plane: Plane, asker: PeopleAdmin, reference: str) -> PersonShown:
     """Let somebody in again."""
-    return PersonShown.of(await people.set_person_enabled(plane, asker.actor, reference, enabled=True))
+    return PersonShown.of(await people.set_person_enabled(plane, asker, reference, enabled=True))
 
 
 @router.post("/people/{reference:path}/link", tags=["people"], responses=problems(404, 409, 422))
 async def renew_link(plane: Plane, asker: PeopleAdmin, reference: str) -> PersonInvited:
     """A new one-time link, for a lost password."""
-    return PersonInvited.of(await people.renew_link(plane, asker.actor, reference), plane.panel_url)
+    return PersonInvited.of(await people.renew_link(plane, asker, reference), plane.panel_url)
 
 
 @router.get("/api-tokens", tags=["API tokens"], responses=problems(422))
 async def list_api_tokens(
     plane: Plane, _asker: TokenAdmin, limit: Limit = 100, offset: Offset = 0, q: Search = ""
 ) -> Page[ApiTokenShown]:
-    """API tokens, revoked ones too, newest first."""
+    """API tokens, revoked ones too, newest first. None may do more than the person who made it may do now."""
     found = await api_tokens.list_api_tokens(plane, Paging(limit, offset, q))
     return Page(items=[ApiTokenShown.of(each) for each in found.items], total=found.total, limit=limit, offset=offset)
 
@@ -120,7 +120,8 @@ async def create_api_token(plane: Plane, asker: TokenAdmin, asked: ApiTokenAsked
             role=asked.role,
             scopes=asked.scopes,
             expires_at=asked.expires_at.timestamp() if asked.expires_at else None,
-        )
+        ),
+        plane.panel_url,
     )
 
 

@@ -42,7 +42,7 @@ async def invite(submitted: Submitted = _PEOPLE_CHANGE) -> Response:
     visitor = submitted.visitor
     try:
         role = _role(submitted.text("role"))
-        invited = await people.invite_person(visitor.plane, visitor.actor, name=submitted.text("name"), role=role)
+        invited = await people.invite_person(visitor.plane, visitor.principal, name=submitted.text("name"), role=role)
     except OperationError as error:
         values = {"name": submitted.text("name"), "role": submitted.text("role")}
         return await _people(visitor, values=values, errors=dict(errors_of(error)), status=422)
@@ -53,16 +53,16 @@ async def invite(submitted: Submitted = _PEOPLE_CHANGE) -> Response:
 async def change_person(person_id: str, action: str, submitted: Submitted = _PEOPLE_CHANGE) -> Response:
     """Role, enable, disable, link, delete."""
     visitor = submitted.visitor
-    plane, actor = visitor.plane, visitor.actor
+    plane, asker = visitor.plane, visitor.principal
     try:
         if action == "role":
-            await people.set_role(plane, actor, person_id, _role(submitted.text("role")))
+            await people.set_role(plane, asker, person_id, _role(submitted.text("role")))
         elif action in ("enable", "disable"):
-            await people.set_person_enabled(plane, actor, person_id, enabled=action == "enable")
+            await people.set_person_enabled(plane, asker, person_id, enabled=action == "enable")
         elif action == "delete":
-            await people.delete_person(plane, actor, person_id)
+            await people.delete_person(plane, asker.actor, person_id)
         elif action == "link":
-            invited = await people.renew_link(plane, actor, person_id)
+            invited = await people.renew_link(plane, asker, person_id)
             return _link_page(visitor, invited)
     except OperationError as error:
         return await _people(visitor, errors={"": str(error)}, status=409)
