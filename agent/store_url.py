@@ -35,6 +35,10 @@ _ADMIN_FOLDER: Final = re.compile(r"admin[0-9]{3}(?:[a-z0-9]{6}|[a-z0-9]{16})|ad
 _ADMIN_LIKE: Final = re.compile(r".*(?:admin|backoffice|back-office|backend).*|bo", re.IGNORECASE)
 # First parts of the routes under the admin folder; 9.x leaves `index.php` out of them.
 _ADMIN_ROUTES: Final = frozenset({"improve", "configure", "sell", "common", "login", "logout", "modules", "security"})
+_KNOWN_PARAMETERS: Final = frozenset(
+    "controller tab token _token ws_key id_product id_category id_lang id_customer id_order display filter sort limit "
+    "date schema output_format io_format".split()
+)
 # Friendly URLs of the front office: `12-dress`, `8-mug.html`.
 _PAGE: Final = re.compile(r"[0-9]+-.*|.*\.(?:html|php)")
 _LANGUAGE: Final = re.compile(r"[a-z]{2}(?:-[a-z]{2})?", re.IGNORECASE)
@@ -166,6 +170,34 @@ def read_store_url(text: str) -> StoreReading:
         for folder in folders
     ]
     return StoreReading(tuple(dict.fromkeys(candidates)))
+
+
+def left_out_of(text: str, store: Store) -> tuple[str, ...]:
+    """What of a pasted address ``store``, as `read_store_url` found it, does not keep, in words.
+
+    Parameters are named where their names are PrestaShop's own; a value, another name, or a part of the path may be a
+    secret (the name of the back-office folder is one) and is not repeated.
+    """
+    address, hash_mark, _ = text.strip().partition("#")
+    address, _, query = address.partition("?")
+    path = address.partition("://")[2] or address.removeprefix("//")
+    rest = "/" + path.partition("/")[2]
+    kept = next((each for each in (store.shop_path, store.base_path) if f"{rest}/".startswith(each)), "/")
+    found = []
+    if rest[len(kept) :].strip("/") not in ("", "api"):
+        found.append("the path behind the shop's folder")
+    names = [name for name, _ in parse_qsl(query, keep_blank_values=True) if name != "id_shop"]
+    known = sorted({name for name in names if name in _KNOWN_PARAMETERS})
+    if known:
+        found.append(f"the parameter{'s' if len(known) > 1 else ''} {', '.join(known)}")
+    others = len({name for name in names if name not in _KNOWN_PARAMETERS})
+    if others:
+        found.append(f"{others} other parameter{'s' if others > 1 else ''}")
+    if not store.id_shop and any(name == "id_shop" for name, _ in parse_qsl(query)):
+        found.append("id_shop, by which a back-office address chooses no shop")
+    if hash_mark:
+        found.append("what stands behind #")
+    return tuple(found)
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:

@@ -13,7 +13,11 @@ BODY_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body that is announced or comes longer than ``limit_bytes``."""
+    """ASGI middleware: 413 for a body that is announced or comes longer than ``limit_bytes``.
+
+    The rest of such a body is read and dropped by the listener, as long as a request may take: who is cut off while
+    still sending never sees the answer.
+    """
 
     def __init__(self, app: ASGIApp, limit_bytes: int = BODY_MAX_BYTES) -> None:
         self._app = app
@@ -29,16 +33,28 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
             return
         seen = 0
+        is_answered = is_refused = False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, is_refused
+            if is_refused:
+                return {"type": "http.disconnect"}
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._limit_bytes:  # nobody waits for the rest: the connection ends
-                return {"type": "http.disconnect"}
-            return message
+            if seen <= self._limit_bytes:
+                return message
+            is_refused = True
+            if not is_answered:
+                await self._refuse(scope, receive, send)
+            return {"type": "http.disconnect"}
 
-        await self._app(scope, counted, send)
+        async def unless_refused(message: Message) -> None:
+            nonlocal is_answered
+            if not is_refused:
+                is_answered = True
+                await send(message)
+
+        await self._app(scope, counted, unless_refused)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         detail = f"The body is longer than {self._limit_bytes} bytes: send less at once."

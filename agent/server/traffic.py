@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -14,6 +14,8 @@ from agent.server.gateway_context import GatewayRecord
 
 KEPT_MAX: Final = 200
 MINUTES_MAX: Final = 60
+USED_MAX: Final = 10_000
+"""Client keys whose use is remembered while the database does not answer."""
 
 _BOUNDS_MS: Final = (0, 1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 750, 1000, 2000, 5000, 10_000, 30_000)
 
@@ -186,6 +188,13 @@ class Traffic:
         """Client keys that were used since this was asked last: key id -> unix time of the last use."""
         used, self._used = self._used, {}
         return used
+
+    def put_back_used_keys(self, used: Mapping[str, float]) -> None:
+        """What could not be written: it is taken again with the next, unless it was used since. The oldest go first."""
+        kept = {**used, **self._used}
+        if len(kept) > USED_MAX:
+            kept = dict(sorted(kept.items(), key=lambda each: each[1])[-USED_MAX:])
+        self._used = kept
 
     def _bucket(self, now: float) -> _Bucket:
         minute = int(now // 60)

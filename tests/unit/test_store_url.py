@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.errors import SettingsError
-from agent.store_url import Store, make_store, parse_store, read_store_url
+from agent.store_url import Store, left_out_of, make_store, parse_store, read_store_url
 
 # One candidate: the text decides.
 CERTAIN = [
@@ -245,3 +245,27 @@ def test_parse_store_says_which_form() -> None:
 def test_make_store_checks_every_field(fields: tuple[str, str, int, str]) -> None:
     with pytest.raises(SettingsError):
         make_store(*fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"),
+    [
+        ("https://h/", []),
+        ("h", []),
+        ("https://h/api/", []),
+        ("https://h/shop/api", []),
+        ("https://h/fr", [...]),
+        ("https://h/api/?id_shop=2", []),
+        ("https://h/shop/api/products/1?ws_key=CANARY", ["the path behind the shop's folder", "the parameter ws_key"]),
+        ("https://h/admin123abc/index.php?token=CANARY&controller=AdminX", [..., "the parameters controller, token"]),
+        ("h/admin123abc/?_token=CANARY&CANARY=1&x=CANARY", [..., "the parameter _token", "2 other parameters"]),
+        ("https://h/?CANARY", ["1 other parameter"]),
+        ("https://h/#CANARY", ["what stands behind #"]),
+        ("https://h/admin123abc456/?id_shop=2", [..., "id_shop, by which a back-office address chooses no shop"]),
+    ],
+)
+def test_what_is_left_out_is_said_without_what_may_be_secret(text: str, left_out: list[object]) -> None:
+    found = left_out_of(text, read_store_url(text).candidates[0])
+    assert found == tuple("the path behind the shop's folder" if each is ... else each for each in left_out)
+    assert "CANARY" not in "".join(found)
+    assert "admin123abc" not in "".join(found)

@@ -74,13 +74,18 @@ def install_documents(app: FastAPI) -> None:
     app.get("/v1/openapi.json", include_in_schema=False)(document)
 
 
-def _tell_problems(operation: dict[str, Any]) -> None:
-    """What FastAPI takes for granted is a problem here, too: wrong parameters, and a body that is no JSON."""
+def _tell_problems(method: str, operation: dict[str, Any]) -> None:
+    """What FastAPI takes for granted is a problem here, too: wrong parameters, and a body that is no JSON.
+
+    Any body can be too long, and any change can collide with another one in the same moment.
+    """
     answers = operation["responses"]
+    if method != "get":
+        answers["409"] = problems(409)[409]
     if "422" in answers or "requestBody" in operation:
         answers["422"] = problems(422)[422]
     if "requestBody" in operation:
-        answers["400"] = problems(400)[400]
+        answers |= {str(status): problems(status)[status] for status in (400, 413)}
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
@@ -99,8 +104,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
         }
         made["security"] = [{"token": []}]
         for item in made["paths"].values():
-            for operation in item.values():
-                _tell_problems(operation)
+            for method, operation in item.items():
+                _tell_problems(method, operation)
         components["schemas"].pop("HTTPValidationError", None)
         components["schemas"].pop("ValidationError", None)
         app.openapi_schema = made

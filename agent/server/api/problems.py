@@ -12,13 +12,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from agent.errors import AgentError
 from agent.server.operations.failures import (
     AddressMissingError,
     ConflictError,
+    EditedMeanwhileError,
     InvalidError,
     NotFoundError,
     OperationError,
@@ -35,6 +37,7 @@ _STATUS: Final[Mapping[type[OperationError], int]] = {
     NotFoundError: 404,
     ConflictError: 409,
     AddressMissingError: 409,
+    EditedMeanwhileError: 412,
     InvalidError: 422,
     ForbiddenError: 403,
     NotAuthenticatedError: 401,
@@ -48,10 +51,11 @@ _TITLES: Final = {
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
+    412: "Edited meanwhile",
+    413: "Too long",
     415: "Unsupported media type",
     422: "Not acceptable as it is",
     429: "Too many attempts",
-    413: "Too long",
     500: "Internal error",
     503: "Not available now",
 }
@@ -102,6 +106,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AgentError, _agent_error)
     app.add_exception_handler(HTTPException, _http)  # type: ignore[arg-type]
     app.add_exception_handler(SQLAlchemyError, _database)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -161,12 +166,25 @@ async def _http(_request: Request, error: HTTPException) -> Problem:
 async def _database(request: Request, error: Exception) -> Problem:
     if isinstance(error, DataError):  # PostgreSQL: NUL in a text, a number beyond its type
         return Problem(422, "invalid", "A value holds a character or a number that cannot be stored.")
+    if isinstance(error, IntegrityError):  # two changes in the same moment: each looked before the other had written
+        _LOG.warning("api.changes_collided", method=request.method, path=request.url.path)
+        return Problem(
+            409,
+            "conflict",
+            "Somebody else made or deleted something in this moment that this change collides with (a name that exists "
+            "once, say): nothing was changed. Look at it again and repeat the change.",
+        )
     _LOG.error("api.database_failed", method=request.method, path=request.url.path, error=type(error).__name__)
     return Problem(
         503,
         "database_unavailable",
         "The database does not answer; the gateway goes on with what it knows. Try again, or look at the server's log.",
     )
+
+
+async def _left(_request: Request, _error: Exception) -> Problem:
+    """Who asked is gone in the middle of the body: nobody reads this, and nothing went wrong here."""
+    return Problem(400, "client_gone", "The request ended in the middle of its body.")
 
 
 async def _unexpected(request: Request, error: Exception) -> Problem:

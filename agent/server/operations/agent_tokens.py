@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final, Self
 
 import structlog
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import RowMapping, delete, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.errors import TokenError
@@ -23,6 +24,9 @@ from agent.tunnel.token import AccessToken, new_secret, split_server
 
 GRACE_DEFAULT_S: Final = 86_400.0
 GRACE_MAX_S: Final = 30 * 86_400.0
+TOKENS_MAX: Final = 3
+"""Access tokens of one agent that work at once: whoever rotates again and again would leave as many ways in."""
+
 SWEEP_EVERY_S: Final = 2.0
 """A tunnel that logged in with a token that has ended is cut within so long."""
 
@@ -55,7 +59,7 @@ async def rotate_token(plane: ControlPlane, actor: str, reference: str, grace_pe
     """Mint a further token, which works at once; the older ones work for ``grace_period_s`` (0 to 30 days) more.
 
     0 ends them now, and cuts the tunnels that use them. Raises NotFoundError, InvalidError, ConflictError for a revoked
-    agent, AddressMissingError when no public SSH address is known.
+    agent and while ``TOKENS_MAX`` of its tokens work, AddressMissingError when no public SSH address is known.
     """
     if not 0 <= grace_period_s <= GRACE_MAX_S:
         raise InvalidError(f"The grace period must be 0 to {GRACE_MAX_S:.0f} seconds.", field="grace_period_s")
@@ -64,6 +68,8 @@ async def rotate_token(plane: ControlPlane, actor: str, reference: str, grace_pe
         row = await find_agent(change.connection, reference)
         if row["revoked_at"] is not None:
             raise ConflictError(f'The agent "{row["name"]}" is revoked: register a new one.')
+        if grace_period_s:
+            await _check_room(change, row)
         token, secret = token_of(plane, servers, row["id"])
         ends_at = change.now + grace_period_s
         later = or_(AGENT_SECRETS.c.expires_at.is_(None), AGENT_SECRETS.c.expires_at > ends_at)
@@ -155,6 +161,21 @@ async def public_servers(plane: ControlPlane, given: str | None) -> tuple[str, .
             field="public_ssh_address",
         ) from None
     return servers
+
+
+async def _check_room(change: Change, row: RowMapping) -> None:
+    works = AGENT_SECRETS.c.expires_at.is_(None) | (AGENT_SECRETS.c.expires_at > change.now)
+    ends = select(AGENT_SECRETS.c.expires_at).where(AGENT_SECRETS.c.agent_id == row["id"], works)
+    found = (await change.connection.execute(ends)).scalars().all()
+    if len(found) >= TOKENS_MAX:
+        first = min(end for end in found if end is not None)
+        raise ConflictError(
+            f'{len(found)} access tokens of the agent "{row["name"]}" work, and no more than {TOKENS_MAX} may at once: '
+            "put the newest one into its token file and end the replaced ones (integration-server agents "
+            f"end-old-tokens {row['id']}), wait until {datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M} UTC, when "
+            "the next one ends, or replace all of them at once with a grace period of 0.",
+            field="grace_period_s",
+        )
 
 
 def _cut(plane: ControlPlane, agent_id: str) -> None:

@@ -27,14 +27,18 @@ SHOWN_ID_CHARS = 8
 _LOG = structlog.get_logger()
 
 
-async def list_agents(plane: ControlPlane, paging: Paging | None = None, *, state: str | None = None) -> Listed[Agent]:
-    """Agents by name, revoked ones too; of one ``state``, if it is given.
+async def list_agents(
+    plane: ControlPlane, paging: Paging | None = None, *, state: str | None = None, enabled: bool | None = None
+) -> Listed[Agent]:
+    """Agents by name, revoked ones too; of one ``state``, those that are on or off, if it is given.
 
     Whether an agent is online is known by its tunnels alone: states are told apart here, not by the database.
     """
     paging = paging or Paging()
     query = select(AGENTS).where(contains(paging.search, AGENTS.c.name, AGENTS.c.description, AGENTS.c.host))
     query = query.order_by(func.lower(AGENTS.c.name), AGENTS.c.created_at, AGENTS.c.id)
+    if enabled is not None:
+        query = query.where(AGENTS.c.enabled == enabled)
     async with plane.read() as connection:
         beside = await _beside(connection)
         if state is None:

@@ -130,9 +130,14 @@ async def update_client_key(
 ) -> ClientKey:
     """Change ``name``, ``connections`` (or ``all_connections``), ``methods``, ``expires_at``; what is left out stays.
 
-    Opening more than before needs the right to mint keys. Raises NotFoundError, InvalidError, ForbiddenError, and
-    ConflictError for a revoked key.
+    Opening more than before needs the right to mint keys. Raises NotFoundError, InvalidError (also for nothing to
+    change), ForbiddenError, and ConflictError for a revoked key.
     """
+    if not changes:
+        raise InvalidError(
+            "Nothing to change was given: give a name, connections, methods, or an expiry (--name, --connection, "
+            "--all, --methods, --expires)."
+        )
     async with plane.change(asker.actor) as change:
         row = await _find_client_key(change.connection, reference)
         if row["revoked_at"] is not None:

@@ -14,7 +14,7 @@ from agent.server.db.tables import CONNECTIONS, RETIRED_SLUGS
 from agent.server.operations.connection_wish import ConnectionWish, settle_wish
 from agent.server.operations.connections import find_connection, get_connection
 from agent.server.operations.control_plane import ControlPlane
-from agent.server.operations.failures import ConflictError, InvalidError
+from agent.server.operations.failures import ConflictError, EditedMeanwhileError, InvalidError, OperationError
 from agent.server.operations.live_tables import NO_KEY, api_key_place
 from agent.server.operations.principal import Permission, Principal
 from agent.server.operations.records import Connection, store_of
@@ -25,10 +25,6 @@ from agent.store_url import Store
 _KEPT: Final = (
     *("name", "mode", "key_in", "methods", "resources", "concurrency"),
     *("headers", "response_timeout_s", "test_path", "test_method"),
-)
-_EDITED_MEANWHILE: Final = (
-    "Somebody else has just edited the connection {slug}: look at it with integration-server connections list and try "
-    "again."
 )
 
 
@@ -82,8 +78,8 @@ async def update_connection(
 
     ``changes`` has names of ConnectionWish. The API key is entered again at every edit and sealed in the same
     transaction, so that a key never goes to a store or an agent that it was not entered for.
-    Raises what ``create_connection`` raises, NotFoundError for an unknown connection, and ConflictError when somebody
-    else edited it meanwhile, or since ``unless_changed_since`` (its ``updated_at``).
+    Raises what ``create_connection`` raises, NotFoundError for an unknown connection, ConflictError when somebody else
+    edits it at the same moment, and EditedMeanwhileError when that was since ``unless_changed_since`` (``updated_at``).
     """
     if not api_key:
         raise InvalidError(
@@ -92,7 +88,7 @@ async def update_connection(
     async with plane.read() as connection:
         before = await find_connection(connection, reference)
     if unless_changed_since is not None and before["updated_at"] != unless_changed_since:
-        raise ConflictError(_EDITED_MEANWHILE.format(slug=before["slug"]))
+        raise edited_meanwhile(before["slug"])
     wish = _changed_wish(before, changes)
     check_may_leave_unverified(asker, wish)
     candidates = _changed_candidates(store_of(before), changes)
@@ -100,7 +96,7 @@ async def update_connection(
     async with plane.change(asker.actor) as change:
         row = await find_connection(change.connection, before["id"])
         if row["api_key"] != before["api_key"]:  # every edit seals anew, which no two times gives the same
-            raise ConflictError(_EDITED_MEANWHILE.format(slug=row["slug"]))
+            raise edited_meanwhile(row["slug"], ConflictError if unless_changed_since is None else EditedMeanwhileError)
         await check_name_is_free(change.connection, columns["name"], row["id"])
         await change.connection.execute(
             update(CONNECTIONS)
@@ -123,6 +119,14 @@ async def update_connection(
             store = str(store_of(columns))
             await change.audit("connection.verification_off", row["slug"], connection_id=row["id"], store=store)
     return await get_connection(plane, row["id"])
+
+
+def edited_meanwhile(slug: str, kind: type[OperationError] = EditedMeanwhileError) -> OperationError:
+    """What to raise when a connection is not any more as the one who edits it has seen it."""
+    return kind(
+        f"Somebody else has just edited the connection {slug}: look at it again (integration-server connections show "
+        f"{slug}) and try again."
+    )
 
 
 async def clone_connection(

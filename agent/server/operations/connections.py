@@ -23,8 +23,9 @@ async def list_connections(
     mode: str | None = None,
     agent: str | None = None,
     enabled: bool | None = None,
+    needs_key: bool | None = None,
 ) -> Listed[Connection]:
-    """Connections by name; of one mode, of one agent (id or name), those that are on or off."""
+    """Connections by name; of one mode, of one agent (id or name), that are on or off, that need their key or not."""
     paging = paging or Paging()
     base = await plane.gateway_url()
     columns = (CONNECTIONS.c.name, CONNECTIONS.c.slug, CONNECTIONS.c.host, AGENTS.c.name)
@@ -35,6 +36,8 @@ async def list_connections(
         query = query.where((CONNECTIONS.c.agent_id == agent) | (AGENTS.c.name == agent))
     if enabled is not None:
         query = query.where(CONNECTIONS.c.enabled == enabled)
+    if needs_key is not None:
+        query = query.where((CONNECTIONS.c.api_key == NO_KEY) if needs_key else (CONNECTIONS.c.api_key != NO_KEY))
     async with plane.read() as connection:
         keys = await _key_counts(connection)
         ordered = query.order_by(func.lower(CONNECTIONS.c.name), CONNECTIONS.c.id)

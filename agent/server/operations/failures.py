@@ -29,6 +29,12 @@ class ConflictError(OperationError):
     name = "conflict"
 
 
+class EditedMeanwhileError(OperationError):
+    """The record is not any more what the one who asks has seen of it."""
+
+    name = "edited_meanwhile"
+
+
 class InvalidError(OperationError):
     """A value cannot be accepted; ``field`` names it."""
 

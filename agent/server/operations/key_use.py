@@ -18,13 +18,18 @@ _LOG = structlog.get_logger()
 
 
 async def note_use(plane: ControlPlane) -> None:
-    """Write the uses since the last time."""
-    used = plane.traffic.take_used_keys() if plane.traffic is not None else {}
-    if not used:
+    """Write the uses since the last time; what cannot be written now is left for the next time."""
+    traffic = plane.traffic
+    used = traffic.take_used_keys() if traffic is not None else {}
+    if traffic is None or not used:
         return
-    async with plane.note() as connection:
-        for key_id, at in used.items():
-            await connection.execute(update(CLIENT_KEYS).where(CLIENT_KEYS.c.id == key_id).values(last_used_at=at))
+    try:
+        async with plane.note() as connection:
+            for key_id, at in used.items():
+                await connection.execute(update(CLIENT_KEYS).where(CLIENT_KEYS.c.id == key_id).values(last_used_at=at))
+    except BaseException:  # also the end of the server, which writes a last time
+        traffic.put_back_used_keys(used)
+        raise
 
 
 async def keep_noting_use(plane: ControlPlane) -> None:
@@ -40,5 +45,5 @@ async def keep_noting_use(plane: ControlPlane) -> None:
 async def _noted(plane: ControlPlane) -> None:
     try:
         await note_use(plane)
-    except SQLAlchemyError as error:  # what was not written is of the past minute: the next use is written again
+    except SQLAlchemyError as error:  # the next turn tries again
         _LOG.warning("client_key.use_not_written", error=type(error).__name__)

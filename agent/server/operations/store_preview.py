@@ -8,14 +8,19 @@ from agent.server.operations.connection_changes import taken_slugs
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.slugs import free_slug
 from agent.server.operations.store_choice import read_candidates
+from agent.store_url import left_out_of
 
 
 @dataclass(frozen=True, slots=True)
 class StorePreview:
-    """The readings of an address, likeliest first, and where the gateway would put a connection of that name."""
+    """The readings of an address, likeliest first, and where the gateway would put a connection of that name.
+
+    ``left_out`` says in words what of the address is not kept; names of well-known parameters at most, never values.
+    """
 
     shop_urls: tuple[str, ...]
     webservice_urls: tuple[str, ...]
+    left_out: tuple[str, ...]
     slug: str
     gateway_url: str
 
@@ -29,6 +34,7 @@ async def preview_store(
     return StorePreview(
         shop_urls=tuple(f"{store.origin}{store.shop_path}" for store in found),
         webservice_urls=tuple(store.webservice_url for store in found),
+        left_out=left_out_of(store_url, found[0]),
         slug=slug,
         gateway_url=f"{base}/{slug}" if slug else base,
     )

@@ -89,9 +89,9 @@ async def test_status_without_a_running_server(api: ControlApi) -> None:
 
 
 @pytest.mark.parametrize("path", ["agents/a%00b", "connections/a%00b", "client-keys/a%00b", "people/a%00b"])
-async def test_what_no_database_can_hold_is_no_fault(api: ControlApi, path: str) -> None:
+async def test_what_no_database_can_hold_is_not_found(api: ControlApi, path: str) -> None:
     status, problem = await api.call("GET", path)
-    assert (status, problem["status"]) in ((404, 404), (422, 422))
+    assert (status, problem["name"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "a\x07b", "a\u202eb"])
@@ -104,6 +104,23 @@ async def test_names_with_control_characters_are_refused(api: ControlApi, name: 
         ("api-tokens", {"name": name, "role": "viewer"}),
     ):
         assert (await api.call("POST", path, body))[0] == 422
+
+
+async def test_changes_that_collide_in_the_database_are_a_conflict(
+    api: ControlApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may write between the look and the change; then the database itself refuses."""
+
+    async def looked_too_early(*_: object) -> None:
+        pass
+
+    await api.connection()
+    await api.agent()
+    monkeypatch.setattr("agent.server.operations.connection_changes.check_name_is_free", looked_too_early)
+    body = {"name": "Shop Lyon", "mode": "cloud", "store_url": "https://h.example/api/", "api_key": API_KEY}
+    status, problem = await api.call("POST", "connections", body)
+    assert (status, problem["name"], "repeat the change" in problem["detail"]) == (409, "conflict", True)
+    assert len((await api.call("GET", "connections"))[1]) == 1
 
 
 async def test_a_database_that_is_gone_is_said_and_the_gateway_knows_its_tables(api: ControlApi) -> None:

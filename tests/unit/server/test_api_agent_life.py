@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agent.server.operations.agent_tokens import sweep_secrets
@@ -54,6 +56,31 @@ async def test_old_tokens_can_be_ended_early(api: ControlApi) -> None:
     status, agent = await api.call("POST", "agents/warehouse/end-old-tokens")
     assert (status, agent["old_token_until"]) == (200, None)
     assert (admits(api, old), admits(api, new)) == (False, True)
+
+
+async def test_no_more_than_three_tokens_work_at_once(api: ControlApi) -> None:
+    first = await api.agent()
+
+    async def rotate(grace_s: int) -> Any:
+        return (await api.created("agents/warehouse/rotate", grace_period_s=grace_s))["access_token"]
+
+    tokens = [first["access_token"], await rotate(3600), await rotate(3600)]
+    _, trail = await api.call("GET", "audit")
+    status, problem = await api.call("POST", "agents/warehouse/rotate", {"grace_period_s": 3600})
+    assert (status, problem["field"]) == (409, "grace_period_s")
+    assert f"integration-server agents end-old-tokens {first['agent']['id']}" in problem["detail"]
+    assert (await api.call("GET", "audit"))[1] == trail
+    assert [admits(api, token) for token in tokens] == [True] * 3
+    tokens.append(await rotate(0))
+    assert [admits(api, token) for token in tokens] == [False] * 3 + [True]
+    await rotate(3600)
+    await rotate(3600)
+    await api.call("POST", "agents/warehouse/end-old-tokens")
+    await rotate(3600)
+    later = api.plane.clock() + 3601
+    api.plane.live._clock = api.plane.clock = lambda: later
+    await rotate(3600)  # what has come to its end does not count, swept or not
+    await rotate(3600)
 
 
 @pytest.mark.parametrize("grace", [-1, 30 * 86_400 + 1, "soon", None])
@@ -120,5 +147,9 @@ async def test_lists_come_in_pages_and_can_be_searched(api: ControlApi) -> None:
     assert await names("limit=2&offset=1") == ["Lyon 1", "lyon 2"]
     assert await names("state=revoked") == ["Paris"]
     assert await names("state=awaiting_install&limit=1") == ["100%_sure"]
+    await api.call("POST", "agents/lyon 2/disable")
+    assert await names("enabled=false") == ["lyon 2"]
+    assert await names("enabled=true&q=lyon") == ["Lyon 1"]
+    assert await names("enabled=true&state=disabled") == []
     assert (await api.call("GET", "agents?limit=0"))[0] == 422
     assert (await api.call("GET", "agents?q=a%00b"))[0] == 422

@@ -110,3 +110,11 @@ async def test_keys_are_listed_by_state_and_by_what_they_open(api: ControlApi) -
     assert await names("state=revoked") == {"old"}
     assert await names("connection=one") == {"erp", "bi"}
     assert await names("q=B") == {"bi"}
+
+
+async def test_a_change_of_nothing_is_refused_and_leaves_no_trace(api: ControlApi) -> None:
+    await api.created("client-keys", all_connections=True, name="erp")
+    before = await api.call("GET", "client-keys/erp"), await api.call("GET", "audit")
+    status, problem = await api.call("PATCH", "client-keys/erp", {})
+    assert (status, "Nothing to change was given" in problem["detail"]) == (422, True)
+    assert (await api.call("GET", "client-keys/erp"), await api.call("GET", "audit")) == before

@@ -173,7 +173,7 @@ async def test_two_editors_do_not_overwrite_each_other(api: ControlApi) -> None:
     status, problem = await api.call(
         "PATCH", "connections/shop-lyon", body | {"concurrency": 4}, fields={"if-match": f'"{made["version"]}"'}
     )
-    assert (status, "Somebody else" in problem["detail"]) == (409, True)
+    assert (status, problem["name"], "Somebody else" in problem["detail"]) == (412, "edited_meanwhile", True)
     assert (await row_of(api))["concurrency"] == 2
 
 
@@ -181,6 +181,7 @@ async def test_a_preview_asks_nobody_and_repeats_no_token(api: ControlApi) -> No
     url = "https://shop.example.com/admin123abcdef/index.php?controller=AdminOrders&token=CANARY"
     status, shown = await api.call("POST", "connections/preview", {"store_url": url, "name": "Shop Lyon"})
     assert (status, shown["webservice_urls"], shown["slug"]) == (200, ["https://shop.example.com/api/"], "shop-lyon")
+    assert shown["left_out"] == ["the path behind the shop's folder", "the parameters controller, token"]
     assert "CANARY" not in api.text
     await api.connection()
     _, shown = await api.call("POST", "connections/preview", {"store_url": url, "name": "Shop Lyon"})

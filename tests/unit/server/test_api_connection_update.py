@@ -236,6 +236,9 @@ async def test_an_edit_never_overwrites_another_one_unseen(tmp_path: Path) -> No
         body = {"api_key": NEW_KEY, "store_url": "https://h.example/shop/"}
         status, problem = await api.call("PATCH", "connections/shop-lyon", body)
         assert (status, "try again" in problem["detail"]) == (409, True)
+        version = (await api.call("GET", "connections/shop-lyon"))[1]["version"]
+        status, _ = await api.call("PATCH", "connections/shop-lyon", body, fields={"if-match": f'"{version}"'})
+        assert status == 412, "it was the right version when the change began"
         route = await edited(api, api_key=API_KEY)
     assert (route.store.host, route.api_key) == ("theirs.example", API_KEY)
 

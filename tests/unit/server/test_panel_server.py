@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http.client
+import json
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -172,7 +173,7 @@ async def test_a_body_that_comes_longer_than_allowed_is_not_taken_in() -> None:
             taken += len(message["body"])
         ended.set()
 
-    server = PanelServer(BodyLimit(app, limit), None)
+    server = PanelServer(BodyLimit(app, limit), None, whole_request_s=QUICKLY_S)  # nor waited for
     port = await server.start("127.0.0.1", 0)
     head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = [b"1000\r\n" + b"a" * 4096 + b"\r\n"] * 200
@@ -182,6 +183,21 @@ async def test_a_body_that_comes_longer_than_allowed_is_not_taken_in() -> None:
         assert taken <= limit
     finally:
         await server.close()
+
+
+async def test_a_body_in_chunks_that_is_too_long_is_answered_with_413(api: ControlApi) -> None:
+    async with panel_of(api) as panel:
+        secret = (await api.created("api-tokens", name="ci", role="admin"))["secret"]
+        # More than the limit, and all of it sent before the answer is read, as most clients do.
+        chunks = [b"a" * 0x40000] * (BODY_MAX_BYTES // 0x40000 + 8)
+        fields = {"authorization": f"Bearer {secret}", "content-type": "application/json"}
+        client = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=10)
+        await asyncio.to_thread(client.request, "POST", "/v1/import", iter(chunks), fields)
+        answer = await asyncio.to_thread(client.getresponse)
+        problem = json.loads(await asyncio.to_thread(answer.read))
+        client.close()
+    assert (answer.status, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert (problem["name"], "send less at once" in problem["detail"]) == ("body_too_large", True)
 
 
 async def test_a_connection_that_is_kept_waits_longer_than_a_request(api: ControlApi) -> None:

@@ -109,9 +109,3 @@ async def test_a_token_that_was_made_by_command_belongs_to_nobody(api: ControlAp
 async def test_a_reference_that_no_token_can_have_is_not_found(api: ControlApi, reference: str) -> None:
     with pytest.raises(NotFoundError, match="No API token"):
         await api_tokens.revoke_api_token(api.plane, "person:anne", reference)
-
-
-@pytest.mark.parametrize("path", ["agents/%00", "connections/a%00b", "client-keys/%00", "people/%00"])
-async def test_a_reference_that_nothing_can_have_is_not_found(api: ControlApi, path: str) -> None:
-    status, problem = await api.call("GET", path)
-    assert (status, problem["name"]) == (404, "not_found")

@@ -111,6 +111,7 @@ class PreviewShown(BaseModel):
 
     shop_urls: list[str] = Field(description="the shop's addresses that it can mean, likeliest first")
     webservice_urls: list[str] = Field(description="the same for the webservice")
+    left_out: list[str] = Field(description="what of the address is not kept, in words; no value is repeated")
     slug: str = Field(
         description="the path that the gateway would give to a connection of this name; empty without one"
     )

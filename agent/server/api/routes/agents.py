@@ -31,10 +31,16 @@ Minter = Annotated[Principal, Depends(Needs(Permission.AGENTS_MINT))]
 
 @router.get("/agents", responses=problems(422))
 async def list_agents(
-    plane: Plane, _asker: Reader, limit: Limit = 100, offset: Offset = 0, q: Search = "", state: State | None = None
+    plane: Plane,
+    _asker: Reader,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    q: Search = "",
+    state: State | None = None,
+    enabled: bool | None = None,
 ) -> Page[AgentShown]:
     """Agents by name, revoked ones too."""
-    found = await agents.list_agents(plane, Paging(limit, offset, q), state=state)
+    found = await agents.list_agents(plane, Paging(limit, offset, q), state=state, enabled=enabled)
     return Page(items=[AgentShown.of(each) for each in found.items], total=found.total, limit=limit, offset=offset)
 
 
@@ -70,7 +76,10 @@ async def clone_agent(plane: Plane, asker: Minter, reference: str, named: AgentN
 
 @router.post("/agents/{reference:path}/rotate", status_code=201, responses=problems(404, 409, 422))
 async def rotate_token(plane: Plane, asker: Minter, reference: str, asked: TokenRotation) -> AgentCreated:
-    """Mint a further access token, which works at once; the old one works for the grace period."""
+    """Mint a further access token, which works at once; the old one works for the grace period.
+
+    At most three tokens of an agent work at once; with a grace period of 0 the new one alone does.
+    """
     return AgentCreated.of(await agent_tokens.rotate_token(plane, asker.actor, reference, asked.grace_period_s))
 
 
