@@ -16,6 +16,7 @@ from agent.server.operations.principal import Permission, Principal
 from agent.server.operations.sessions import find_session
 from agent.server.panel.visitor import Visitor
 from agent.server.panel_gate import SESSION_COOKIE
+from agent.server.server_sent_events import KEEP_ALIVE, MEDIA_TYPE, event_text
 
 EVERY_S: Final = 2.0
 """How often it is looked at, and within what time the stream of somebody who may look no more ends."""
@@ -42,7 +43,7 @@ class _Stream(StreamingResponse):
     """One stream; it is counted from before its first byte, so that many at once are not all let in."""
 
     def __init__(self, session: str, events: AsyncIterator[str]) -> None:
-        super().__init__(events, media_type="text/event-stream")
+        super().__init__(events, media_type=MEDIA_TYPE)
         self._session = session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +68,9 @@ async def _events(visitor: Visitor, render: Callable[[], Awaitable[str]], permis
             text = await render()
             if text != before:
                 before = text
-                yield "event: update\n" + "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
+                yield event_text("update", text)
             else:
-                yield ": \n\n"  # so that a browser that left is noticed
+                yield KEEP_ALIVE  # so that a browser that left is noticed
             await asyncio.sleep(EVERY_S)
             if not await _may_go_on(visitor, permission):
                 return

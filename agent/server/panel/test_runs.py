@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from agent.doctor.report import CheckReport, Step
-from agent.server.operations.failures import OperationError
+from agent.server.operations.test_progress import Check, TestProgress
 
 KEPT_MAX: Final = 50
 """Runs that are remembered: those that nobody asks for any more are forgotten, the oldest first."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class TestRun:
-    """One test: ``steps`` so far, then ``report`` or ``failure``. ``owner`` is who may look at it."""
+    """One test as its page shows it. ``owner`` is who may look at it; ``refusal``: it was not begun, and why."""
 
     __test__ = False  # the name is the product's, not pytest's
 
-    id: str
-    owner: str
-    steps: list[Step] = field(default_factory=list)
-    report: CheckReport | None = None
-    failure: str = ""
-    task: asyncio.Task[None] | None = None
+    id: str = ""
+    owner: str = ""
+    progress: TestProgress | None = None
+    refusal: str = ""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """So far."""
+        return self.progress.steps if self.progress is not None else ()
+
+    @property
+    def report(self) -> CheckReport | None:
+        """The whole, when it is over."""
+        test = self.progress.test if self.progress is not None else None
+        return test.report if test is not None else None
+
+    @property
+    def failure(self) -> str:
+        """Why there will be no report."""
+        return self.progress.failure if self.progress is not None else self.refusal
 
     @property
     def is_over(self) -> bool:
         """True when nothing more will come."""
-        return self.report is not None or bool(self.failure)
+        return self.progress is None or self.progress.is_over
+
+    async def wait(self) -> None:
+        """Until it is over."""
+        if self.progress is not None:
+            await self.progress.wait()
 
 
 class TestRuns:
@@ -43,31 +61,17 @@ class TestRuns:
     def __init__(self) -> None:
         self._runs: OrderedDict[str, TestRun] = OrderedDict()
 
-    def start(self, owner: str, check: Callable[[Callable[[Step], None]], Awaitable[CheckReport]]) -> TestRun:
+    async def start(self, owner: str, check: Check) -> TestRun:
         """Begin ``check``, which tells its steps as it goes."""
-        run = TestRun(secrets.token_urlsafe(12), owner)
+        run = TestRun(secrets.token_urlsafe(12), owner, TestProgress(check))
         self._runs[run.id] = run
         while len(self._runs) > KEPT_MAX:
             _, oldest = self._runs.popitem(last=False)
-            if oldest.task is not None:
-                oldest.task.cancel()
-        run.task = asyncio.create_task(self._run(run, check), name="panel-test")
+            if oldest.progress is not None:
+                await oldest.progress.cancel()
         return run
 
     def find(self, run_id: str, owner: str) -> TestRun | None:
         """The run, for the one who started it."""
         run = self._runs.get(run_id)
         return run if run is not None and run.owner == owner else None
-
-    @staticmethod
-    async def _run(run: TestRun, check: Callable[[Callable[[Step], None]], Awaitable[CheckReport]]) -> None:
-        try:
-            run.report = await check(run.steps.append)
-        except OperationError as error:
-            run.failure = str(error)
-        except asyncio.CancelledError:
-            run.failure = "The test was broken off: start it again."
-            raise
-        finally:
-            if not run.is_over:
-                run.failure = "The test failed inside the server: its log says how."

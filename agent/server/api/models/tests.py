@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from agent.doctor.report import CheckReport, Layer, StepState
+from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.server.operations.checks import ConnectionTest
 from agent.server.operations.test_history import TestRecord
 
@@ -22,6 +22,19 @@ class StepShown(BaseModel):
     remedy: str
     elapsed_ms: float
     facts: dict[str, str | int | float | bool]
+
+    @classmethod
+    def of(cls, step: Step) -> StepShown:
+        """As shown."""
+        return cls(
+            layer=step.layer,
+            state=step.state,
+            verdict=step.verdict,
+            finding=step.finding,
+            remedy=step.remedy,
+            elapsed_ms=step.elapsed_ms,
+            facts=dict(step.facts),
+        )
 
 
 class ReportShown(BaseModel):
@@ -41,25 +54,13 @@ class ReportShown(BaseModel):
     @classmethod
     def members(cls, report: CheckReport) -> dict[str, object]:
         """What both shapes share."""
-        steps = [
-            StepShown(
-                layer=step.layer,
-                state=step.state,
-                verdict=step.verdict,
-                finding=step.finding,
-                remedy=step.remedy,
-                elapsed_ms=step.elapsed_ms,
-                facts=dict(step.facts),
-            )
-            for step in report.steps
-        ]
         permissions = report.permissions
         return {
             "ok": report.ok,
             "verdict": report.verdict,
             "finding": report.finding,
             "remedy": report.remedy,
-            "steps": steps,
+            "steps": [StepShown.of(step) for step in report.steps],
             "prestashop_version": report.version,
             "resource_count": sum(map(bool, permissions.values())) if permissions is not None else None,
             "permissions": {name: list(methods) for name, methods in permissions.items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from agent.doctor.report import CheckReport
 from agent.policy import METHODS
+from agent.server.operations.checks import ConnectionTest, OnStep
 from agent.server.operations.connections import get_connection
 from agent.server.operations.failures import InvalidError, OperationError
 from agent.server.operations.principal import Permission
@@ -32,13 +32,12 @@ async def try_connection(submitted: Submitted = _TRY) -> Response:
             raise InvalidError("Enter the API key: the test needs it. It is not kept.", field="api_key")
         wish = wish_of(values_sent(submitted))
     except OperationError as error:
-        return visitor.page("connections/run.html", run=TestRun("", "", failure=str(error)), methods=METHODS)
+        return visitor.page("connections/run.html", run=TestRun(refusal=str(error)), methods=METHODS)
 
-    async def check(on_step: object) -> CheckReport:
-        made = await check_unsaved(visitor.plane, visitor.principal, wish, key, on_step=on_step)  # type: ignore[arg-type] # a step's taker
-        return made.report
+    async def check(on_step: OnStep) -> ConnectionTest:
+        return await check_unsaved(visitor.plane, visitor.principal, wish, key, on_step=on_step)
 
-    return await _started(visitor, _runs(visitor).start(visitor.session.person_id, check))
+    return await _started(visitor, await _runs(visitor).start(visitor.session.person_id, check))
 
 
 @router.post("/connections/{slug}/test")
@@ -47,15 +46,13 @@ async def test_connection(slug: str, submitted: Submitted = _TEST) -> Response:
     visitor = submitted.visitor
     connection = await get_connection(visitor.plane, slug)
 
-    async def check(on_step: object) -> CheckReport:
-        made = await check_by_person(visitor.plane, connection.id, on_step=on_step)  # type: ignore[arg-type] # a step's taker
-        return made.report
+    async def check(on_step: OnStep) -> ConnectionTest:
+        return await check_by_person(visitor.plane, connection.id, on_step=on_step)
 
-    run = _runs(visitor).start(visitor.session.person_id, check)
+    run = await _runs(visitor).start(visitor.session.person_id, check)
     if visitor.is_htmx:
         return await _started(visitor, run)
-    if run.task is not None:  # without JavaScript the answer comes when the test is over
-        await run.task
+    await run.wait()  # without JavaScript the answer comes when the test is over
     return visitor.go(f"/connections/{slug}")
 
 
@@ -64,7 +61,7 @@ async def test_run(run_id: str, visitor: Visitor = _TESTS) -> Response:
     """How far a test is."""
     run = _runs(visitor).find(run_id, visitor.session.person_id)
     if run is None:
-        run = TestRun("", "", failure="This test is not known any more: start it again.")
+        run = TestRun(refusal="This test is not known any more: start it again.")
     return visitor.page("connections/run.html", run=run, methods=METHODS)
 
 
@@ -74,6 +71,6 @@ def _runs(visitor: Visitor) -> TestRuns:
 
 
 async def _started(visitor: Visitor, run: TestRun) -> Response:
-    if not visitor.is_htmx and run.task is not None:
-        await run.task
+    if not visitor.is_htmx:
+        await run.wait()
     return visitor.page("connections/run.html", run=run, methods=METHODS)
