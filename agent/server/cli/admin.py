@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError, StartError
 from agent.server.addresses import split_address
+from agent.server.cli.admin_events import OnStep, TestEvents
 from agent.server.data_directory import DirectoryBusyError, hold_data_directory
 from agent.server.settings import ServerSettings
 from agent.unix_socket import connect_private
@@ -44,11 +45,6 @@ class AdminApi:
         self._settings = settings
         self._environ = environ
 
-    @property
-    def panel_url(self) -> str | None:
-        """Where people reach the panel, as far as the settings say."""
-        return self._settings.public_panel_url
-
     def get(self, *path: str, query: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - JSON
         """GET ``/v1/...``; the parts of the path are encoded. Raises RefusedError, StartError, SettingsError."""
         return self._call("GET", path, None, query)
@@ -65,6 +61,22 @@ class AdminApi:
     def post(self, *path: str, body: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - JSON
         """POST, as ``get``."""
         return self._call("POST", path, body if body is not None else {})
+
+    def watch(self, *path: str, body: Mapping[str, object], on_step: OnStep) -> dict[str, Any]:
+        """POST of a test that is followed step by step; its report. Raises as ``get``; Ctrl-C breaks the test off."""
+        events = TestEvents(on_step)
+        content = json.dumps(body).encode()
+        target = f"{_target(path)}?stream=true"
+        status, answer = self._answer("POST", target, _json_fields(content), content, events.take)
+        events.raise_lost()
+        if not 200 <= status < 300:
+            raise _refused(status, answer)
+        events.feed(answer.splitlines(keepends=True))  # of a command without a server it comes at once
+        if events.problem is not None:
+            raise _refused(events.problem["status"], json.dumps(events.problem).encode())
+        if events.report is None:
+            raise StartError("The running server ended before the test was over: test again.")
+        return events.report
 
     def patch(self, *path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
         """PATCH, as ``get``."""
@@ -141,9 +153,7 @@ class AdminApi:
     ) -> Any:  # noqa: ANN401 - JSON
         target = _target(path) + (f"?{urlencode(query)}" if query else "")
         content = json.dumps(body).encode() if body is not None else b""
-        fields = {"Actor-Name": _actor_name(), "Host": "localhost"}
-        if body is not None:
-            fields |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
+        fields = _json_fields(content) if body is not None else {"Actor-Name": _actor_name(), "Host": "localhost"}
         status, answer = self._answer(method, target, fields, content)
         if not 200 <= status < 300:
             raise _refused(status, answer)
@@ -152,7 +162,14 @@ class AdminApi:
         except ValueError:
             return {}
 
-    def _answer(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+    def _answer(
+        self,
+        method: str,
+        target: str,
+        fields: dict[str, str],
+        content: bytes,
+        take: Callable[[http.client.HTTPResponse], bytes] = http.client.HTTPResponse.read,
+    ) -> tuple[int, bytes]:
         patience_until = time.monotonic() + BUSY_PATIENCE_S
         while True:
             connection = _UnixConnection(self._settings.admin_socket_path, CALL_TIMEOUT_S)
@@ -177,7 +194,7 @@ class AdminApi:
             try:
                 connection.request(method, target, content or None, fields)
                 response = connection.getresponse()
-                return response.status, response.read()
+                return response.status, take(response)
             except TimeoutError:
                 raise StartError("The running server did not answer in time: its log has more.") from None
             except (OSError, http.client.HTTPException):
@@ -209,6 +226,11 @@ class AdminApi:
 
 def _target(path: tuple[str, ...]) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in path)
+
+
+def _json_fields(content: bytes) -> dict[str, str]:
+    of_json = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+    return {"Actor-Name": _actor_name(), "Host": "localhost", **of_json}
 
 
 def _refused(status: int, answer: bytes) -> RefusedError:

@@ -1,4 +1,4 @@
-"""``integration-server agents``: create, list, update, clone, rotate, switch, revoke, delete."""
+"""``integration-server agents``: create, list, show, update, clone, rotate, switch, revoke, delete."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from agent.server.cli.admin import AdminApi, RefusedError
+from agent.server.cli.agent_page import show_agent
 from agent.server.cli.agent_token import grace_seconds, show_plain, show_rotated, show_token
-from agent.server.cli.options import on_admin_api, search_option
+from agent.server.cli.options import on_admin_api, search_option, state_option
 from agent.server.cli.output import moment, print_json, print_list, print_outcome
 
 
@@ -83,12 +84,20 @@ def create(
         show_token(made)
 
 
-@agents.command("list", epilog="\b\nExample:\n  integration-server agents list --json")
+@agents.command(
+    "list",
+    epilog="""\b
+Examples:
+  integration-server agents list --json
+  integration-server agents list --state offline
+""",
+)
 @search_option
+@state_option("awaiting-install", "online", "draining", "offline", "disabled", "revoked")
 @on_admin_api
-def list_(api: AdminApi, search: str, as_json: bool) -> None:
+def list_(api: AdminApi, search: str, state: str | None, as_json: bool) -> None:
     """List the agents, with state and last heartbeat."""
-    found = api.get_all("agents", query={"q": search})
+    found = api.get_all("agents", query={"q": search} | ({"state": state.replace("-", "_")} if state else {}))
     replicas: dict[str, Callable[[dict[str, Any]], object]] = {"MAX INSTANCES": lambda agent: agent["max_instances"]}
     print_list(
         found,
@@ -102,9 +111,23 @@ def list_(api: AdminApi, search: str, as_json: bool) -> None:
             "HOST": lambda agent: agent["host"],
             "ID": lambda agent: agent["id"],
         },
-        "No agent is registered: integration-server agents create NAME makes one.",
+        "No agent is like that: leave out --search or --state."
+        if search or state
+        else "No agent is registered: integration-server agents create NAME makes one.",
         as_json=as_json,
     )
+
+
+@agents.command(epilog="\b\nExample:\n  integration-server agents show warehouse")
+@click.argument("agent", metavar="NAME|ID")
+@on_admin_api
+def show(api: AdminApi, agent: str, as_json: bool) -> None:
+    """Show an agent: its state, its processes, and the stores that its own settings open."""
+    found = api.get("agents", agent)
+    if as_json:
+        print_json(found)
+    else:
+        show_agent(found)
 
 
 @agents.command(

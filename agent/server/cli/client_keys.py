@@ -1,4 +1,4 @@
-"""``integration-server client-keys``: create, list, update, clone, switch, revoke, delete."""
+"""``integration-server client-keys``: create, list, show, update, clone, switch, revoke, delete."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from agent.server.cli.admin import AdminApi
-from agent.server.cli.connections import split_list
+from agent.server.cli.connection_options import split_list
 from agent.server.cli.moments import expiry
-from agent.server.cli.options import on_admin_api, search_option
-from agent.server.cli.output import moment, print_json, print_list, print_outcome
+from agent.server.cli.options import on_admin_api, search_option, state_option
+from agent.server.cli.output import moment, print_json, print_list, print_outcome, print_record
 
 
 @click.group("client-keys")
@@ -73,27 +73,69 @@ def _show_key(made: dict[str, Any], *, as_json: bool) -> None:
         click.echo(url)
 
 
-@client_keys.command("list", epilog="\b\nExample:\n  integration-server client-keys list --json")
+@client_keys.command(
+    "list",
+    epilog="""\b
+Examples:
+  integration-server client-keys list --json
+  integration-server client-keys list --connection shop-lyon --state active
+""",
+)
 @search_option
+@click.option("--connection", metavar="SLUG", help="Only those that open this connection.")
+@state_option("active", "disabled", "expired", "revoked")
 @on_admin_api
-def list_(api: AdminApi, search: str, as_json: bool) -> None:
+def list_(api: AdminApi, search: str, connection: str | None, state: str | None, as_json: bool) -> None:
     """List the client keys; the keys themselves are not kept."""
+    given = {"q": search, "connection": connection, "state": state}
     print_list(
-        api.get_all("client-keys", query={"q": search}),
+        api.get_all("client-keys", query={name: value for name, value in given.items() if value is not None}),
         {
             "NAME": lambda key: key["name"],
-            "CONNECTIONS": lambda key: (
-                "all" if key["connections"] is None else ", ".join(key["connections"]) or "none left"
-            ),
-            "METHODS": lambda key: "as the connection" if key["methods"] is None else ", ".join(key["methods"]),
+            "CONNECTIONS": lambda key: ", ".join(_opened(key)),
+            "METHODS": _methods,
             "EXPIRES": lambda key: moment(key["expires_at"]),
             "STATE": lambda key: key["state"],
             "LAST USED": lambda key: moment(key["last_used_at"]),
             "ID": lambda key: key["id"],
         },
-        "There is no client key: integration-server client-keys create --connection SLUG makes one.",
+        "No client key is like that: leave out --search, --connection or --state."
+        if any((search, connection, state))
+        else "There is no client key: integration-server client-keys create --connection SLUG makes one.",
         as_json=as_json,
     )
+
+
+@client_keys.command(epilog="\b\nExample:\n  integration-server client-keys show reporting")
+@click.argument("client_key", metavar="ID|NAME")
+@on_admin_api
+def show(api: AdminApi, client_key: str, as_json: bool) -> None:
+    """Show what a client key opens, and until when; the key itself is not kept."""
+    found = api.get("client-keys", client_key)
+    if as_json:
+        print_json(found)
+        return
+    print_record(
+        {
+            "name": found["name"],
+            "id": found["id"],
+            "state": found["state"],
+            "connections": _opened(found),
+            "methods": _methods(found),
+            "created": moment(found["created_at"]),
+            "expires": moment(found["expires_at"]),
+            "revoked": moment(found["revoked_at"], "no"),
+            "last used": moment(found["last_used_at"]),
+        }
+    )
+
+
+def _opened(key: dict[str, Any]) -> list[str]:
+    return ["all"] if key["connections"] is None else key["connections"] or ["none left"]
+
+
+def _methods(key: dict[str, Any]) -> str:
+    return "as the connection" if key["methods"] is None else ", ".join(key["methods"])
 
 
 @client_keys.command(epilog="\b\nExample:\n  integration-server client-keys revoke shop-lyon")

@@ -1,90 +1,32 @@
-"""``integration-server connections``: create, update, list, test, enable, disable, delete."""
+"""``integration-server connections``: create, update, clone, show, list, switch, delete; its tests are beside."""
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from agent.errors import StartError
 from agent.server.cli.admin import AdminApi
-from agent.server.cli.options import on_admin_api, search_option
-from agent.server.cli.output import print_json, print_list, print_outcome
-from agent.server.cli.report import show_report
+from agent.server.cli.connection_options import api_key_option, connection_body, connection_options, read_api_key
+from agent.server.cli.connection_tests import test, tests, try_
+from agent.server.cli.options import on_admin_api, search_option, state_option
+from agent.server.cli.output import moment, print_json, print_list, print_outcome, print_record
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_KEY_FILE_MAX_BYTES = 4096
 _reference = click.argument("connection", metavar="SLUG|ID|NAME")
-_TO_DROP = ' "" drops it.'
-_ALL = "all"  # no resource of PrestaShop has that name
-
-
-def _connection_options(*, new: bool) -> Callable[[F], F]:
-    """The options of a connection: with defaults for a new one, without for one that is edited."""
-
-    def default(value: object) -> Any:  # noqa: ANN401 - as click takes it
-        return value if new else None
-
-    options = [
-        click.option(
-            "--name",
-            required=new,
-            help="Clear and distinguishable; the gateway path is derived from it." if new else "The slug stays.",
-        ),
-        click.option(
-            "--mode",
-            type=click.Choice(["cloud", "on-premise"]),
-            required=new,
-            help="cloud: this server reaches the store; on-premise: an agent does.",
-        ),
-        click.option("--agent", metavar="NAME|ID", help="The agent, for on-premise."),
-        click.option(
-            "--store-url", required=new, metavar="URL", help="Shop or back-office URL as seen in the browser."
-        ),
-        click.option("--api-key-file", metavar="FILE", help="File with the webservice key; - for stdin."),
-        click.option(
-            "--key-in",
-            type=click.Choice(["basic", "ws_key"]),
-            default=default("basic"),
-            show_default=True,
-            help="How the key is sent; ws_key for hosts that lose the Authorization header.",
-        ),
-        click.option("--read-only", is_flag=True, help="Allow GET and HEAD only."),
-        click.option(
-            "--methods", metavar="LIST", help="Allowed methods by commas." + (" Default: all six." if new else "")
-        ),
-        click.option(
-            "--resources",
-            metavar="LIST",
-            help="Allowed resources by commas, or all." + (" Default: all." if new else ""),
-        ),
-        click.option(
-            "--concurrency",
-            type=int,
-            default=default(8),
-            show_default=True,
-            help="Requests at the store at once, 1 to 50.",
-        ),
-        click.option("--id-shop", metavar="N", help="Shop number of a multistore." + ("" if new else _TO_DROP)),
-        click.option(
-            "--virtual-uri", metavar="FOLDER", help="Virtual folder of a multistore." + ("" if new else _TO_DROP)
-        ),
-        click.option(
-            "--shop-host",
-            metavar="HOST",
-            help="The shop's own domain, where it differs from the URL; for cloud." + ("" if new else _TO_DROP),
-        ),
-    ]
-    return lambda command: functools.reduce(lambda done, option: option(done), reversed(options), command)
+_STATES = {
+    "enabled": {"enabled": "true"},
+    "disabled": {"enabled": "false", "needs_key": "false"},
+    "needs-key": {"needs_key": "true"},
+}
 
 
 @click.group()
 def connections() -> None:
     """Create, list, test, update, switch and delete connections: the stores that integrations reach."""
+
+
+for _command in (test, try_, tests):
+    connections.add_command(_command)
 
 
 @connections.command(
@@ -94,16 +36,21 @@ Examples:
       --store-url https://shop.example.com/admin123abc/
   integration-server connections create --name "Shop B2B" --mode cloud --read-only \\
       --store-url https://b2b.example.com/api/ --api-key-file - < key.txt
+  integration-server connections create --name "Shop Paris" --mode cloud --store-url https://paris.example.com/api/ \\
+      --ca-file ca.pem --response-timeout 300 --header "X-Channel: erp" --test-path "/api/orders?limit=1"
 
 The API key is asked for, or read from a file or standard input; never from the command line, which others can see.
 Where to get one: back office > Advanced parameters > Webservice: enable it, save, add a key, tick what it may do.
 """
 )
-@_connection_options(new=True)
+@connection_options(new=True)
 @on_admin_api
 def create(api: AdminApi, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - values of any option
     """Register a connection and print its address on the gateway."""
-    made = api.post("connections", body=_body(**given))
+    _show_made(api.post("connections", body=connection_body(**given)), as_json=as_json)
+
+
+def _show_made(made: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
@@ -119,6 +66,7 @@ Examples:
   integration-server connections update shop-lyon --store-url https://www.shop.example.com/
   integration-server connections update shop-lyon --mode on-premise --agent warehouse
   integration-server connections update shop-lyon --read-only --resources orders,customers
+  integration-server connections update shop-lyon --response-timeout "" --headers-file headers.txt
   integration-server connections update shop-lyon --api-key-file - < key.txt
 
 What is not given stays as it is. The API key is asked for again at every edit, or read from a file or standard
@@ -126,11 +74,11 @@ input: so no store and no agent is ever sent a key that was not entered for it. 
 """
 )
 @_reference
-@_connection_options(new=False)
+@connection_options(new=False)
 @on_admin_api
 def update(api: AdminApi, connection: str, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - values of any option
     """Change a connection; its address on the gateway stays."""
-    changed = api.patch("connections", connection, body=_body(**given))
+    changed = api.patch("connections", connection, body=connection_body(**given))
     if as_json:
         print_json(changed)
         return
@@ -144,55 +92,44 @@ def _print_addresses(connection: dict[str, Any]) -> None:
     click.echo(f"  gateway   {connection['gateway_url']}")
 
 
-def _body(
-    *,
-    api_key_file: str | None,
-    read_only: bool,
-    methods: str | None,
-    resources: str | None,
-    **given: object,
-) -> dict[str, object]:
-    """What was given, as the API takes it; the key is read last, when the rest of the command line is right."""
-    if read_only and methods is not None:
-        raise click.UsageError("--read-only and --methods exclude each other.")
-    body = {name: value for name, value in given.items() if value is not None}
-    if read_only or methods is not None:
-        body["methods"] = ["GET", "HEAD"] if read_only else split_list(methods)
-    if resources is not None:
-        body["resources"] = None if resources.strip() == _ALL else split_list(resources)
-    return body | {"api_key": _read_api_key(api_key_file)}
+@connections.command(
+    epilog="""\b
+Example:
+  integration-server connections clone shop-lyon --name "Shop Paris" --api-key-file - < key.txt
 
-
-def split_list(text: str | None) -> list[str] | None:
-    """``a,b`` -> [a, b]; None stays None."""
-    return [part.strip() for part in text.split(",") if part.strip()] if text is not None else None
-
-
-def _read_api_key(file: str | None) -> str:
-    if file is None:
-        if not sys.stdin.isatty():
-            raise StartError("No API key was given: name a file with --api-key-file, or - to read standard input.")
-        return str(click.prompt("API key (webservice key of the shop)", hide_input=True, err=True)).strip()
-    source = "on standard input" if file == "-" else f"in {file}"
-    try:
-        with click.open_file(file, "rb") as opened:
-            key = str(opened.read(_KEY_FILE_MAX_BYTES), "utf-8").strip()
-    except UnicodeDecodeError:
-        raise StartError(f"The API key {source} is not text: put the webservice key and nothing else there.") from None
-    except OSError as error:
-        raise StartError(f"The API key {source} cannot be read ({error.strerror}): name another file.") from None
-    if not key:
-        raise StartError(f"The API key {source} is empty: put the webservice key there.")
-    return key
-
-
-@connections.command("list", epilog="\b\nExample:\n  integration-server connections list --search lyon")
-@search_option
+The API key of the copy is asked for, or read from a file or standard input: the other one's is never read out.
+"""
+)
+@_reference
+@click.option("--name", required=True, help="The name of the new connection; its gateway path is derived from it.")
+@api_key_option
 @on_admin_api
-def list_(api: AdminApi, search: str, as_json: bool) -> None:
+def clone(api: AdminApi, connection: str, name: str, api_key_file: str | None, as_json: bool) -> None:
+    """Register a connection that is set up like another one, with an API key of its own."""
+    body = {"name": name, "api_key": read_api_key(api_key_file)}
+    _show_made(api.post("connections", connection, "clone", body=body), as_json=as_json)
+
+
+@connections.command(
+    "list",
+    epilog="""\b
+Examples:
+  integration-server connections list --search lyon
+  integration-server connections list --mode on-premise --agent warehouse --state disabled
+""",
+)
+@search_option
+@click.option("--mode", type=click.Choice(["cloud", "on-premise"]), help="Only those of this mode.")
+@click.option("--agent", metavar="NAME|ID", help="Only those of this agent.")
+@state_option(*_STATES)
+@on_admin_api
+def list_(api: AdminApi, search: str, mode: str | None, agent: str | None, state: str | None, as_json: bool) -> None:
     """List the connections."""
+    given = {"q": search, "mode": mode, "agent": agent, **(_STATES[state] if state is not None else {})}
+    query = {name: value for name, value in given.items() if value is not None}
+    is_filtered = any((search, mode, agent, state))
     print_list(
-        api.get_all("connections", query={"q": search}),
+        api.get_all("connections", query=query),
         {
             "SLUG": lambda connection: connection["slug"],
             "NAME": lambda connection: connection["name"],
@@ -201,36 +138,65 @@ def list_(api: AdminApi, search: str, as_json: bool) -> None:
             "STORE": lambda connection: connection["store_url"],
             "STATE": _state,
         },
-        "There is no connection: integration-server connections create makes one.",
+        "No connection is like that: leave out --search, --mode, --agent or --state."
+        if is_filtered
+        else "There is no connection: integration-server connections create makes one.",
         as_json=as_json,
     )
+
+
+@connections.command(epilog="\b\nExample:\n  integration-server connections show shop-lyon --json")
+@_reference
+@on_admin_api
+def show(api: AdminApi, connection: str, as_json: bool) -> None:
+    """Show all settings of a connection; its API key is never shown."""
+    found = api.get("connections", connection)
+    if as_json:
+        print_json(found)
+        return
+    timeout = found["response_timeout_s"]
+    print_record(
+        {
+            "name": found["name"],
+            "slug": found["slug"],
+            "id": found["id"],
+            "state": _state(found),
+            "gateway": found["gateway_url"],
+            "mode": found["mode"],
+            "agent": found["agent_name"],
+            "store": found["store_url"],
+            "webservice": found["webservice_url"],
+            "id_shop": found["id_shop"],
+            "virtual URI": found["virtual_uri"],
+            "shop host": found["shop_host"],
+            "API key sent as": "Basic user" if found["key_in"] == "basic" else "ws_key",
+            "methods": ", ".join(found["methods"]),
+            "resources": ", ".join(found["resources"]) if found["resources"] is not None else "all",
+            "concurrency": found["concurrency"],
+            "response timeout": f"{timeout:g} s" if timeout is not None else "as the settings of the server say",
+            "headers": [f"{header['name']}: {header['value']}" for header in found["headers"]],
+            "test": f"{found['test_method']} {found['test_path']}",
+            "certificate": _certificate(found),
+            "client keys": found["client_keys"],
+            "created": moment(found["created_at"]),
+            "updated": moment(found["updated_at"]),
+            "warnings": found["warnings"],
+        }
+    )
+
+
+def _certificate(connection: dict[str, Any]) -> str:
+    if connection["mode"] == "on-premise":
+        return "checked by the agent, as its settings say"
+    if not connection["verify_tls"]:
+        return "not checked"
+    return "checked against the CA that was given" if connection["ca_pem"] else "checked against the public CAs"
 
 
 def _state(connection: dict[str, Any]) -> str:
     if connection["needs_key"]:
         return "needs its key"
     return "enabled" if connection["enabled"] else "disabled"
-
-
-@connections.command(
-    epilog="""\b
-Example:
-  integration-server connections test shop-lyon
-
-Looks layer by layer, from the agent to the permissions of the stored key, and stops at the first that fails. Exit code
-0 when all is well.
-"""
-)
-@_reference
-@on_admin_api
-def test(api: AdminApi, connection: str, as_json: bool) -> int:
-    """Test a connection and say what is wrong and what to do."""
-    outcome = api.post("connections", connection, "test")
-    if as_json:
-        print_json(outcome)
-    else:
-        show_report(outcome, outcome["slug"])
-    return 0 if outcome["ok"] else 1
 
 
 @connections.command(epilog="\b\nExample:\n  integration-server connections enable shop-lyon")

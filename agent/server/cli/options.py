@@ -52,6 +52,11 @@ def search_option(command: F) -> F:
     return click.option("--search", metavar="TEXT", default="", help="Only what has this text in its names.")(command)
 
 
+def state_option(*states: str) -> Callable[[F], F]:
+    """Add ``--state``, for lists."""
+    return click.option("--state", type=click.Choice(states), help="Only those of this state.")
+
+
 def on_admin_api(command: F) -> Callable[..., Any]:
     """Hand the control API to ``command`` as its first argument; add ``--json`` (``as_json``) and the place options."""
 

@@ -6,9 +6,15 @@ import json
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import click
+
+PANEL_UNKNOWN: Final = (
+    "\nPut the address of the panel before it, such as https://panel.example.com. To have it printed whole, set\n"
+    "public_panel_url in the settings file, or ask while integration-server serve runs."
+)
+"""What follows a path of the panel, where nobody knows the panel's address."""
 
 
 def print_json(answer: object) -> None:
@@ -40,6 +46,15 @@ def print_list(
         print_json(found)
     else:
         print_table(tuple(columns), [[value(each) for value in columns.values()] for each in found], empty)
+
+
+def print_record(record: Mapping[str, object]) -> None:
+    """One thing: a line for each label; further values of a list stand below the first."""
+    width = max(map(len, record))
+    for label, value in record.items():
+        lines = list(value) if isinstance(value, list | tuple) else [value]
+        for index, line in enumerate(lines or [None]):
+            click.echo(f"{'' if index else label:<{width}}  {_cell(line)}".rstrip())
 
 
 def print_outcome(answer: dict[str, Any], sentence: str, *, as_json: bool) -> None:

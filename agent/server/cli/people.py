@@ -8,7 +8,7 @@ import click
 
 from agent.server.cli.admin import AdminApi
 from agent.server.cli.options import on_admin_api, search_option
-from agent.server.cli.output import moment, print_json, print_list, print_outcome
+from agent.server.cli.output import PANEL_UNKNOWN, moment, print_json, print_list, print_outcome
 
 _ROLES = click.Choice(["viewer", "editor", "admin"])
 _person = click.argument("person", metavar="NAME|ID")
@@ -53,9 +53,9 @@ def _show_link(made: dict[str, Any], *, as_json: bool) -> None:
     click.echo(
         f"Link for {made['person']['name']}, shown this once; it works once, until {moment(made['expires_at'])}:"
     )
-    click.echo(made["link_url"] or f"PANEL_URL{made['link_path']}")
+    click.echo(made["link_url"] or made["link_path"])
     if made["link_url"] is None:
-        click.echo("\nPANEL_URL is the address of the panel: set public_panel_url to have it printed.")
+        click.echo(PANEL_UNKNOWN)
 
 
 @people.command("list", epilog="\b\nExample:\n  integration-server people list --json")

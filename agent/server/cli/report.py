@@ -14,14 +14,33 @@ _COLORS: Final = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 def show_report(report: dict[str, Any], title: str) -> None:
     """Print it; the permission table only when all is well."""
-    mark = "ok" if report["ok"] else f"FAILED ({report['verdict']})"
-    click.echo(f"{title}: {mark}, {report['elapsed_ms']:.0f} ms")
+    click.echo(_heading(report, title))
     for step in report["steps"]:
-        time = f"{step['elapsed_ms']:.0f} ms" if step["elapsed_ms"] else ""
-        said = click.style(f"{_MARKS[step['state']]:<5}", fg=_COLORS.get(step["state"]))
-        click.echo(f"  {said} {step['layer']:<12} {time:>8}  {_plain(step['finding'])}")
-        if step["remedy"]:
-            click.echo(f"        What to do: {_plain(step['remedy'])}")
+        show_step(step)
+    _show_end(report)
+
+
+def show_step(step: dict[str, Any]) -> None:
+    """One layer, and what to do about it."""
+    time = f"{step['elapsed_ms']:.0f} ms" if step["elapsed_ms"] else ""
+    said = click.style(f"{_MARKS[step['state']]:<5}", fg=_COLORS.get(step["state"]))
+    click.echo(f"  {said} {step['layer']:<12} {time:>8}  {_plain(step['finding'])}")
+    if step["remedy"]:
+        click.echo(f"        What to do: {_plain(step['remedy'])}")
+
+
+def show_outcome(report: dict[str, Any], title: str) -> None:
+    """What is left to say when the steps were shown as they came."""
+    click.echo(_heading(report, title))
+    _show_end(report)
+
+
+def _heading(report: dict[str, Any], title: str) -> str:
+    mark = "ok" if report["ok"] else f"FAILED ({report['verdict']})"
+    return f"{title}: {mark}, {report['elapsed_ms']:.0f} ms"
+
+
+def _show_end(report: dict[str, Any]) -> None:
     if report["ok"]:
         click.echo(f"  {_plain(report['finding'])}")
     if report["permissions"]:

@@ -7,7 +7,7 @@ import click
 from agent.server.cli.admin import AdminApi
 from agent.server.cli.moments import expiry
 from agent.server.cli.options import on_admin_api, search_option
-from agent.server.cli.output import moment, print_json, print_list, print_outcome
+from agent.server.cli.output import PANEL_UNKNOWN, moment, print_json, print_list, print_outcome
 
 
 @click.group()
@@ -47,7 +47,9 @@ def create(api: AdminApi, name: str, role: str, scopes: tuple[str, ...], expires
         return
     click.echo("API token, shown this once:\n")
     click.echo(made["secret"])
-    click.echo(f"\nSend it as  Authorization: Bearer TOKEN  to {api.panel_url or 'the address of the panel'}/v1/...")
+    click.echo(f"\nSend it as  Authorization: Bearer TOKEN  to {made['api_url'] or '/v1'}/...")
+    if made["api_url"] is None:
+        click.echo(PANEL_UNKNOWN)
 
 
 @tokens.command("list", epilog="\b\nExample:\n  integration-server tokens list --json")

@@ -11,7 +11,8 @@ from tests.kit.server_cli import ServerCli
 
 def test_people(cli: ServerCli) -> None:
     made = cli("people", "invite", "anne", "--role", "admin").out
-    assert re.search(r"^PANEL_URL/welcome/[\w-]{43}$", made, re.MULTILINE)
+    assert re.search(r"^/welcome/[\w-]{43}$", made, re.MULTILINE)
+    assert "set\npublic_panel_url in the settings file" in made
     made = cli(
         "people", "invite", "victor", environment={"INTEGRATION_SERVER_PUBLIC_PANEL_URL": "https://p.example"}
     ).out
@@ -34,6 +35,11 @@ def test_tokens(cli: ServerCli) -> None:
     made = cli("tokens", "create", "ci", "--scope", "agents:read", "--expires", "90d").out
     secret = re.search(r"^ist_[\w-]{43}$", made, re.MULTILINE)
     assert secret is not None
+    assert "to /v1/...\n" in made
+    assert "public_panel_url" in made
+    known = {"INTEGRATION_SERVER_PUBLIC_PANEL_URL": "https://p.example"}
+    made = cli("tokens", "create", "other", environment=known).out
+    assert made.endswith("to https://p.example/v1/...\n")
     listed = cli("tokens", "list").out
     assert re.search(r"ci +viewer +agents:read", listed)
     assert secret[0] not in listed

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from agent.server.api.models.fields import Asked, Name
+from agent.server.api.models.fields import Asked, Moment, Name
 from agent.server.operations.api_tokens import ApiToken, NewApiToken
 from agent.server.operations.people import Invited, Person
 from agent.server.operations.principal import Role
@@ -88,7 +88,7 @@ class ApiTokenShown(BaseModel):
     state: TokenState = Field(description="resting: who made it is disabled")
     made_by: str | None = Field(description="a person; null: it was made by command, and belongs to nobody")
     created_at: datetime
-    expires_at: datetime | None
+    expires_at: Moment | None
     revoked_at: datetime | None
     last_used_at: datetime | None
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from agent.server.api.models.fields import Asked, Method, Name
+from agent.server.api.models.fields import Asked, Method, Moment, Name
 from agent.server.operations.client_keys import NewClientKey
 from agent.server.operations.records import ClientKey
 
@@ -60,7 +60,7 @@ class ClientKeyShown(BaseModel):
     state: KeyState
     enabled: bool
     created_at: datetime
-    expires_at: datetime | None
+    expires_at: Moment | None
     revoked_at: datetime | None
     last_used_at: datetime | None
 
