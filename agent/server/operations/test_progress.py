@@ -60,6 +60,9 @@ class TestProgress:
         """Break it off, unless it is over; its place is free when this returns."""
         self._task.cancel()
         await self.wait()
+        if not self.is_over:  # a task that is cancelled before its first turn never runs
+            self.failure = BROKEN_OFF
+            self._news.set()
 
     async def _run(self, check: Check) -> None:
         try:
