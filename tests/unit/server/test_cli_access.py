@@ -44,6 +44,7 @@ def test_tokens(cli: ServerCli) -> None:
     assert re.search(r"ci +viewer +agents:read", listed)
     assert secret[0] not in listed
     assert "is revoked" in cli("tokens", "revoke", "ci").out
+    assert re.search(r"ci +viewer +agents:read .* revoked +- ", cli("tokens", "list").out)
     assert "Scopes are" in cli.refused(1, "tokens", "create", "x", "--scope", "everything")
 
 
