@@ -285,5 +285,5 @@ def test_by_command(cli: ServerCli, tmp_path: Path) -> None:
     assert cli("keys", "retire", "--json").json["sealed"] == {"2": 1}
     file.write_bytes(b"x")
     assert "is not a back-up" in cli.refused(1, "restore", str(file), "--yes")
-    assert "schema 0003; the newest is 0003" in cli("database", "status").out
+    assert "schema 0004; the newest is 0004" in cli("database", "status").out
     assert "already" in cli("database", "migrate").out
