@@ -11,7 +11,7 @@ import pytest
 from agent.server.operations.people import set_person_enabled
 from agent.server.panel import live
 from agent.server.panel_gate import SESSION_COOKIE
-from tests.kit.panel import Panel
+from tests.kit.panel import ADMIN, Panel
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +63,7 @@ async def test_the_stream_of_who_may_look_no_more_ends_at_the_next_look(
         async with asyncio.timeout(20):
             await reader.readuntil(b"event: update")
             if what == "disabled":
-                await set_person_enabled(panel.api.plane, "tester", "viewer", enabled=False)
+                await set_person_enabled(panel.api.plane, ADMIN, "viewer", enabled=False)
             else:
                 await panel.post("/logout", {}, "viewer")
             await reader.readuntil(b"0\r\n\r\n")  # the last chunk

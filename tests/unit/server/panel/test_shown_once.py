@@ -15,7 +15,7 @@ from agent.server.operations.principal import Permission, Role
 from agent.server.operations.sessions import Session
 from agent.server.panel.shown_once import KEPT_MAX, KEPT_PER_SESSION_MAX, Kind, ShownOnce, ShownPage
 from tests.kit.control_plane import ControlApi
-from tests.kit.panel import PASSWORD, Answer, Panel
+from tests.kit.panel import ADMIN, PASSWORD, Answer, Panel
 from tests.kit.until import until
 
 AGENT = {"name": "warehouse", "max_instances": "1", "public_ssh_address": "agents.example.com:2222"}
@@ -100,12 +100,12 @@ async def test_the_ticket_alone_opens_nothing(panel: Panel) -> None:
 async def test_it_ends_with_the_session_and_with_the_right(panel: Panel, api: ControlApi) -> None:
     plane = api.plane
     (editor,) = [each for each in (await list_people(plane, Paging())).items if each.name == "editor"]
-    await set_role(plane, "tester", editor.id, Role.ADMIN)
+    await set_role(plane, ADMIN, editor.id, Role.ADMIN)
     answer = await panel.post("/agents", AGENT, "editor")
     path = answer.fields["location"]
-    await set_role(plane, "tester", editor.id, Role.EDITOR)
+    await set_role(plane, ADMIN, editor.id, Role.EDITOR)
     assert (await panel.get(path, "editor")).status == 403
-    await set_role(plane, "tester", editor.id, Role.ADMIN)
+    await set_role(plane, ADMIN, editor.id, Role.ADMIN)
     assert (await panel.get(path, "editor")).status == 200
     assert (await panel.post("/logout", {}, "editor")).status == 303
     panel.cookies["editor"] = (await log_in_again(panel, "editor")).partition("=")[2]
