@@ -21,6 +21,9 @@ _ENVIRONMENT: Final = jinja2.Environment(
 )
 
 
+_YEAR_9999: Final = 253_370_764_800
+
+
 def render(template: str, context: Mapping[str, Any]) -> str:
     """The page or fragment as HTML; values are escaped."""
     return _ENVIRONMENT.get_template(template).render(context)
@@ -49,9 +52,11 @@ def age(seconds: float) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """``3.2 ms``, ``1.4 s``; a dash where it is not known."""
+    """``3.2 ms``, ``1.4 s``, ``< 0.1 ms``; a dash where it is not known."""
     if value is None:
         return "\u2013"
+    if value < 0.1:
+        return "< 0.1 ms"
     if value >= 1000:
         return f"{value / 1000:.1f} s"
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
@@ -62,6 +67,28 @@ def count(number: int, singular: str, plural: str = "") -> str:
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
 
 
+def details(values: Mapping[str, Any]) -> str:
+    """What an audit entry adds, in words: ``role: viewer, methods: GET and HEAD``; ids are left to the API."""
+    told = {name: value for name, value in values.items() if value is not None and not name.endswith("_id")}
+    return ", ".join(f"{name.replace('_', ' ')}: {_in_words(name, value)}" for name, value in told.items())
+
+
+def _in_words(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        words = [str(each) for each in value]
+        return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "none"
+    if name.endswith("_at") and isinstance(value, int | float) and 0 <= value < _YEAR_9999:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC"
+    return str(value)
+
+
 _ENVIRONMENT.globals.update(
-    static=STATIC.url, moment=moment, milliseconds=milliseconds, count=count, product_version=agent.__version__
+    static=STATIC.url,
+    moment=moment,
+    milliseconds=milliseconds,
+    count=count,
+    details=details,
+    product_version=agent.__version__,
 )
