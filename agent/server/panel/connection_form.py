@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from agent.policy import METHODS
 from agent.server.operations.connection_wish import ConnectionWish
 from agent.server.operations.failures import InvalidError
+from agent.server.operations.methods import READ_METHODS
 from agent.server.operations.records import Connection, Mode
 from agent.server.panel.visitor import Submitted
 
@@ -52,8 +53,9 @@ def values_of(connection: Connection) -> dict[str, Any]:
 
 
 def values_sent(submitted: Submitted) -> dict[str, Any]:
-    """What was typed; all but the key."""
-    return {**{name: submitted.text(name) for name in FIELDS}, "methods": submitted.texts("methods")}
+    """What was typed; all but the key. The read-only switch stands for its methods."""
+    methods = READ_METHODS if submitted.text("read_only") else submitted.texts("methods")
+    return {**{name: submitted.text(name) for name in FIELDS}, "methods": list(methods)}
 
 
 def values_shown(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -105,3 +105,16 @@ async def test_what_an_agent_said_may_not_be_known_whole(panel: Panel, api: Cont
             await connection.execute(update(AGENTS).where(AGENTS.c.id == agent["id"]).values(grants=kept))
         said = await warnings_of(panel)
         assert (sentence in said, said == "") == (True, sentence == "")
+
+
+async def test_the_read_only_switch_stands_for_its_methods(panel: Panel, api: ControlApi) -> None:
+    await api.agent()
+    fields = FORM | {"api_key": "K" * 32, "read_only": "on"}
+    assert (await panel.post("/connections", fields, "editor")).status == 303
+    assert (await api.call("GET", "connections/shop"))[1]["methods"] == ["GET", "HEAD"]
+    switch = re.compile(r'id="read_only"[^>]* checked')
+    assert switch.search((await panel.get("/connections/shop/edit", "editor")).text)
+    del fields["read_only"]
+    assert (await panel.post("/connections/shop/edit", fields, "editor")).status == 303
+    assert (await api.call("GET", "connections/shop"))[1]["methods"] == list(METHODS)
+    assert not switch.search((await panel.get("/connections/shop/edit", "editor")).text)
