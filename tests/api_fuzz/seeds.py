@@ -14,6 +14,7 @@ REFERENCES: Final = {
     "/v1/client-keys/": "erp",
     "/v1/people/": "victor",
     "/v1/api-tokens/": "spare",
+    "/v1/notice-targets/": "chat",
 }
 """What stands for ``reference`` in a path that begins so."""
 
@@ -38,6 +39,8 @@ BODIES: Final[dict[str, Any]] = {
     "POST /v1/people": {"name": "seeded", "role": "viewer"},
     "PATCH /v1/people/{reference}": {"role": "editor"},
     "POST /v1/api-tokens": {"name": "seeded", "role": "viewer"},
+    "POST /v1/notice-targets": {"name": "seeded", "kind": "webhook", "address": "https://hooks.example.com/seeded"},
+    "PATCH /v1/notice-targets/{reference}": {"events": ["agent.offline"]},
     "POST /v1/import": {"format": "integration-server/1"},
 }
 
@@ -49,6 +52,7 @@ LAST: Final = (
     "DELETE /v1/agents/{reference}",
     "DELETE /v1/client-keys/{reference}",
     "DELETE /v1/people/{reference}",
+    "DELETE /v1/notice-targets/{reference}",
 )
 """What ends a record comes after everything else, in this order."""
 
@@ -60,6 +64,7 @@ async def seed(api: ControlApi) -> None:
     await api.created("client-keys", connections=["shop-lyon"], name="erp")
     await api.created("people", name="victor", role="viewer")
     await api.created("api-tokens", name="spare", role="viewer")
+    await api.created("notice-targets", name="chat", kind="webhook", address="https://hooks.example.com/chat")
 
 
 def name_of(method: str, path: str) -> str:

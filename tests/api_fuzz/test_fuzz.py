@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from agent.doctor.answer import ProbeAnswer
 from agent.server.operations.api_tokens import create_api_token
+from agent.server.operations.notice_message import Destination, NoticeMessage
 from agent.server.operations.principal import Principal, Role
 from agent.server.routes import Route
 from agent.server.traffic import Traffic
@@ -30,11 +31,12 @@ from tests.kit.postgres import new_database
 
 EXAMPLES = int(os.environ.get("API_FUZZ_EXAMPLES", "8"))
 LISTING = b'<prestashop><api><products get="true" head="true" post="false"/></api></prestashop>'
+COMPARED = ("agents", "connections", "client-keys", "people", "notice-targets")
 READS_OF_VIEWERS = {
     *("GET /v1/status", "GET /v1/agents", "GET /v1/agents/{reference}", "GET /v1/connections", "GET /v1/export"),
     *("GET /v1/connections/{reference}", "GET /v1/connections/{reference}/tests", "GET /v1/client-keys"),
     *("GET /v1/client-keys/{reference}", "GET /v1/exchanges", "GET /v1/traffic", "GET /v1/session"),
-    "GET /v1/notices",
+    *("GET /v1/notices", "GET /v1/notice-targets", "GET /v1/notice-targets/{reference}"),
     "POST /v1/connections/preview",
 }
 
@@ -44,6 +46,10 @@ async def webservice(_route: Route, _rest: bytes) -> ProbeAnswer:
     return ProbeAnswer(200, ((b"PSWS-Version", b"8.2.4"),), LISTING, elapsed_s=0.01)
 
 
+async def taken(_destination: Destination, _message: NoticeMessage) -> None:
+    """A receiver that takes every notice."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
@@ -51,6 +57,7 @@ async def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path, kind:
     url = await new_database() if kind == "postgresql" else None
     async with control_api(tmp_path / "data", exchange=webservice, database_url=url) as api:
         api.plane.traffic = Traffic()
+        api.plane.send_notice = taken
         await seed(api)
         admin = await create_api_token(api.plane, Principal("test", Role.ADMIN), name="fuzz", role=Role.ADMIN)
         viewer = await create_api_token(api.plane, Principal("test", Role.ADMIN), name="look", role=Role.VIEWER)
@@ -58,11 +65,9 @@ async def test_whatever_is_asked_is_answered_as_documented(tmp_path: Path, kind:
             url = f"http://127.0.0.1:{panel.port}"
             schema = await asyncio.to_thread(schemathesis.openapi.from_url, f"{url}/v1/openapi.json")
             assert schema.raw_schema["openapi"].startswith("3.1")
-            before = [await api.call("GET", path) for path in ("agents", "connections", "client-keys", "people")]
+            before = [await api.call("GET", path) for path in COMPARED]
             refused = await asyncio.to_thread(_as_viewer, schema, url, viewer.secret)
-            assert [
-                await api.call("GET", path) for path in ("agents", "connections", "client-keys", "people")
-            ] == before
+            assert [await api.call("GET", path) for path in COMPARED] == before
             statuses = await asyncio.to_thread(_fuzz, schema, url, admin.secret)
     assert {name for name, status in refused.items() if status == 403} == set(statuses) - READS_OF_VIEWERS
     assert {name for name, status in refused.items() if status < 300} >= READS_OF_VIEWERS - {

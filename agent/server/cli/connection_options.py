@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import functools
-import os
-import stat
-import sys
 from collections.abc import Callable, Iterable
-from typing import IO, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
-from agent.errors import StartError
 from agent.policy import METHODS
+from agent.server.cli.secret_input import read_secret, read_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_KEY_FILE_MAX_BYTES: Final = 4096
-_TEXT_FILE_MAX_BYTES: Final = 64 * 1024
 _TO_DROP: Final = ' "" drops it.'
 _ALL: Final = "all"  # no resource of PrestaShop has that name
 
@@ -140,9 +135,9 @@ def connection_body(
     if response_timeout is not None:
         body["response_timeout_s"] = _seconds(response_timeout)
     if ca_file is not None:
-        body["ca_pem"] = _read_text("CA", ca_file) if ca_file else None
+        body["ca_pem"] = read_text("CA", ca_file) if ca_file else None
     if headers or headers_file is not None:
-        lines = _read_text("list of headers", headers_file).splitlines() if headers_file else []
+        lines = read_text("list of headers", headers_file).splitlines() if headers_file else []
         body["headers"] = _headers((*headers, *lines))
     return body | {"api_key": read_api_key(api_key_file)}
 
@@ -157,14 +152,13 @@ def read_api_key(file: str | None) -> str:
 
     A warning is printed when others can read the file. Raises StartError.
     """
-    if file is None:
-        if not sys.stdin.isatty():
-            raise StartError("No API key was given: name a file with --api-key-file, or - to read standard input.")
-        return str(click.prompt("API key (webservice key of the shop)", hide_input=True, err=True)).strip()
-    key = _read_text("API key", file, _KEY_FILE_MAX_BYTES, warn=True).strip()
-    if not key:
-        raise StartError(f"The API key {_place(file)} is empty: put the webservice key there.")
-    return key
+    return read_secret(
+        file,
+        what="API key",
+        option="--api-key-file",
+        remedy="put the webservice key",
+        prompt="API key (webservice key of the shop)",
+    )
 
 
 def _seconds(text: str) -> float | None:
@@ -189,33 +183,3 @@ def _headers(lines: Iterable[str]) -> list[dict[str, str]]:
             )
         found.append({"name": name.strip(), "value": value.strip()})
     return found
-
-
-def _read_text(what: str, file: str, max_bytes: int = _TEXT_FILE_MAX_BYTES, *, warn: bool = False) -> str:
-    try:
-        with click.open_file(file, "rb") as opened:
-            if warn and file != "-":
-                _warn_if_open(what, file, opened)
-            content = opened.read(max_bytes + 1)
-        text = str(content, "utf-8")
-    except UnicodeDecodeError:
-        raise StartError(f"The {what} {_place(file)} is not text: put it there, and nothing else.") from None
-    except OSError as error:
-        raise StartError(f"The {what} {_place(file)} cannot be read ({error.strerror}): name another file.") from None
-    if len(content) > max_bytes:
-        raise StartError(f"The {what} {_place(file)} is longer than {max_bytes} bytes: put it there, and nothing else.")
-    return text
-
-
-def _warn_if_open(what: str, file: str, opened: IO[Any]) -> None:
-    status = os.fstat(opened.fileno())
-    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-        click.echo(
-            f"integration-server: warning: others can read {file}, which holds the {what} "
-            f"(mode {stat.S_IMODE(status.st_mode):04o}): run chmod 600 {file}.",
-            err=True,
-        )
-
-
-def _place(file: str) -> str:
-    return "on standard input" if file == "-" else f"in {file}"

@@ -38,7 +38,7 @@ _COMMANDS = {
     "exchanges": LazyCommand("agent.server.cli.exchanges", "exchanges", "Show the last exchanges."),
     "export": LazyCommand("agent.server.cli.transfer", "export", "Write agents and connections to a file."),
     "import": LazyCommand("agent.server.cli.transfer", "import_", "Register the agents and connections of a file."),
-    "notices": LazyCommand("agent.server.cli.notices", "notices", "Show what the server told by itself."),
+    "notices": LazyCommand("agent.server.cli.notices", "notices", "Show what the server told by itself, and to whom."),
     "audit": LazyCommand("agent.server.cli.audit", "audit", "Show who did what."),
 }
 

@@ -1,17 +1,24 @@
-"""``integration-server notices``: what the server told by itself."""
+"""``integration-server notices``: what the server told by itself, and to whom."""
 
 from __future__ import annotations
 
 import click
 
 from agent.server.cli.admin import AdminApi
+from agent.server.cli.notice_targets import targets
 from agent.server.cli.options import on_admin_api
 from agent.server.cli.output import moment, print_list
 
 
 @click.group()
 def notices() -> None:
-    """Show what the server told by itself: agents that went away, connections that failed, certificates that end."""
+    """Show what the server told by itself: agents that went away, connections that failed, certificates that end.
+
+    The targets are the webhooks and e-mail addresses that are told of it.
+    """
+
+
+notices.add_command(targets)
 
 
 @notices.command("list", epilog="\b\nExample:\n  integration-server notices list --event agent.offline")

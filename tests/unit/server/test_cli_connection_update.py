@@ -81,7 +81,7 @@ def test_at_a_terminal_the_key_is_asked_for(cli: ServerCli, monkeypatch: pytest.
         return KEY.decode()
 
     monkeypatch.setattr("agent.server.cli.connection_options.click.prompt", prompt)
-    monkeypatch.setattr("agent.server.cli.connection_options.sys", _Terminal())
+    monkeypatch.setattr("agent.server.cli.secret_input.sys", _Terminal())
     assert cli(*UPDATE, "--concurrency", "3", "--json").json["concurrency"] == 3
     assert asked == [("API key (webservice key of the shop)", True)]
 
