@@ -8,7 +8,9 @@ from typing import Final
 _LOGGED_MAX_CHARS: Final = 300
 _NAME_MAX_BYTES: Final = 40
 
-_ADDRESS: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*+://[^/?]*+")
+_SCHEME_BYTES: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+.-"
+_LETTER: Final = re.compile(rb"[A-Za-z]")
+_AUTHORITY: Final = re.compile(rb"[^/?]*+")
 # Where a web server's rewrite rule, or a store, may see parameters begin in a path: `/api/products%26ws_key=...`.
 _PARAMETERS_IN_PATH: Final = re.compile(rb"(?i)[&;=]|%(?:26|3b|3d|3f)")
 
@@ -20,7 +22,7 @@ def loggable_target(target: bytes) -> str:
     what has no ``=``, and what follows a disguised separator in the path. Bytes outside printable ASCII are escaped,
     and the text is cut at 300 characters.
     """
-    path, mark, query = _ADDRESS.sub(b"", target, count=1).partition(b"?")
+    path, mark, query = _without_address(target).partition(b"?")
     hidden = _PARAMETERS_IN_PATH.search(path)
     text = path if hidden is None else path[: hidden.start()] + b"..."
     if mark:
@@ -28,6 +30,19 @@ def loggable_target(target: bytes) -> str:
     shown = text.decode("ascii", "backslashreplace")
     shown = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in shown)
     return shown if len(shown) <= _LOGGED_MAX_CHARS else shown[:_LOGGED_MAX_CHARS] + "..."
+
+
+def _without_address(target: bytes) -> bytes:
+    """Without the first ``scheme://user:password@host:port``; in linear time, since a stranger chooses the target."""
+    before, at = 0, target.find(b"://")
+    while at >= 0:
+        scheme = before + len(target[before:at].rstrip(_SCHEME_BYTES))
+        if letter := _LETTER.search(target, scheme, at):
+            end = _AUTHORITY.match(target, at + 3)
+            return target[: letter.start()] + (target[end.end() :] if end else b"")
+        before = at + 3
+        at = target.find(b"://", before)
+    return target
 
 
 def _name_of(piece: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +23,8 @@ from agent.redact import loggable_target
         (b"/api?=VALUE&a=b=c", "/api?...&a"),
         (b"http://CLIENTKEY@gw/lyon/api/products?limit=1", "/lyon/api/products?limit"),
         (b"https://gw", ""),
+        (b"/x://k@gw/y", "//y"),
+        (b"1://2http://k@gw/y", "1://2/y"),
         (b"/lyon/api/products%26ws_key%3DCLIENTKEY", "/lyon/api/products..."),
         (b"/lyon/api/products&ws_key=CLIENTKEY?a=1", "/lyon/api/products...?a"),
         (b"/lyon/api/products%3fws_key%3dCLIENTKEY", "/lyon/api/products..."),
@@ -48,3 +53,27 @@ def test_whatever_comes_is_one_short_printable_line(target: bytes) -> None:
     shown = loggable_target(target)
     assert shown.isprintable()
     assert len(shown) <= 303
+
+
+@settings(deadline=None)
+@given(st.text("a1+:/?@", max_size=16))
+def test_the_first_address_goes(target: str) -> None:
+    """The same as this expression removes, which takes time by the square of the length."""
+    without = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*+://[^/?]*+", "", target, count=1)
+    assert loggable_target(target.encode()) == loggable_target(without.encode())
+
+
+@pytest.mark.parametrize("piece", [b"x", b"://", b"a1", b"1://", b"%41", b"a=b&"])
+def test_a_long_target_takes_time_by_its_length(piece: bytes) -> None:
+    """A stranger chooses it; eight times the length would take 64 times as long, if by its square."""
+
+    def cpu_s(length: int) -> float:
+        target = b"/" + piece * (length // len(piece))
+        took = []
+        for _ in range(5):
+            began = time.process_time()
+            loggable_target(target)
+            took.append(time.process_time() - began)
+        return min(took)
+
+    assert cpu_s(64_000) < 25 * cpu_s(8_000)
