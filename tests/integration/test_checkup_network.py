@@ -68,7 +68,7 @@ def closing() -> AbstractAsyncContextManager[int]:
         (black_hole, "http", Layer.TCP, "store_unreachable", "did not accept a connection in time"),
         (black_hole, "https", Layer.TCP, "store_unreachable", "did not accept a connection in time"),
         (deaf, "https", Layer.TLS, "store_tls_failed", "it timed out"),
-        (resetting, "https", Layer.TLS, "store_tls_failed", "the store closed the connection"),
+        (resetting, "https", Layer.TLS, "store_tls_failed", "the other side closed the connection"),
         (closing, "https", Layer.TLS, "store_tls_failed", "handshake"),
         (deaf, "http", Layer.HTTP, "store_timeout", "No whole answer came within 0.2 s."),
         (resetting, "http", Layer.HTTP, "store_bad_response", "The connection was reset without one."),
