@@ -175,9 +175,34 @@ async def test_from_the_first_link_to_a_used_connection(tmp_path: Path) -> None:
                 ("account", "account"),
                 ("docs", "docs"),
                 ("connections", "connections"),
+                ("connections/shop-lyon/tests", "connection-tests"),
+                ("notices", "notices"),
+                ("transfer", "transfer"),
             ):
                 await page.goto(f"{panel}/{path}")
                 await shoot(page, name)
+
+            # somebody is told of what happens
+            await page.goto(f"{panel}/notices/targets/new")
+            await page.get_by_label("Name").fill("On call")
+            await page.get_by_label("Address").fill("https://hooks.example.com/services/abc")
+            await shoot(page, "notice-target-new")
+            await page.get_by_role("button", name="Create target").click()
+            await expect(page.locator("#signing-secret")).to_contain_text("whsec_")
+            await shoot(page, "notice-secret")
+            await page.get_by_role("button", name="I have copied it").click()
+            await expect(page.get_by_text("https://hooks.example.com", exact=True)).to_be_visible()
+            await shoot(page, "notice-target")
+
+            # what is exported changes nothing here
+            await page.goto(f"{panel}/transfer")
+            async with page.expect_download() as started:
+                await page.get_by_role("link", name="Download the export").click()
+            exported = await (await started.value).path()
+            await page.get_by_label("File of an export").set_input_files(exported)
+            await page.get_by_role("button", name="Look at what it would do").click()
+            await expect(page.get_by_text("There is nothing to import")).to_be_visible()
+            await shoot(page, "transfer-preview")
 
             # and it is deleted
             await page.goto(f"{panel}/connections/shop-lyon")

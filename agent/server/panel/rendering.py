@@ -12,6 +12,8 @@ from markupsafe import Markup
 import agent
 from agent.server.panel.static_files import STATIC
 
+_YEAR_10000: Final = 253_402_300_800
+
 _ENVIRONMENT: Final = jinja2.Environment(
     loader=jinja2.PackageLoader("agent.server.panel", "templates"),
     autoescape=True,
@@ -19,9 +21,6 @@ _ENVIRONMENT: Final = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-
-
-_YEAR_9999: Final = 253_370_764_800
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
@@ -62,26 +61,29 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
 
 
+def details(detail: Mapping[str, Any]) -> str:
+    """What an audit line knows beside its subject, to be read: ``role: viewer; expires: 2027-01-01 00:00 UTC``."""
+    shown = {name: value for name, value in detail.items() if value is not None and not name.endswith("_id")}
+    return "; ".join(f"{_words(name)}: {_plain(name, value)}" for name, value in shown.items())
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_at").removesuffix("_s").replace("_", " ")
+
+
+def _plain(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float) and name.endswith("_at") and 0 <= value < _YEAR_10000:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, int | float) and name.endswith("_s"):
+        return f"{value:g} s"
+    return ", ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+
+
 def count(number: int, singular: str, plural: str = "") -> str:
     """``1 agent``, ``2 agents``."""
     return f"{number} {singular if number == 1 else plural or singular + 's'}"
-
-
-def details(values: Mapping[str, Any]) -> str:
-    """What an audit entry adds, in words: ``role: viewer, methods: GET and HEAD``; ids are left to the API."""
-    told = {name: value for name, value in values.items() if value is not None and not name.endswith("_id")}
-    return ", ".join(f"{name.replace('_', ' ')}: {_in_words(name, value)}" for name, value in told.items())
-
-
-def _in_words(name: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        words = [str(each) for each in value]
-        return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words) or "none"
-    if name.endswith("_at") and isinstance(value, int | float) and 0 <= value < _YEAR_9999:
-        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC"
-    return str(value)
 
 
 _ENVIRONMENT.globals.update(

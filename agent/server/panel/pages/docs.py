@@ -39,7 +39,7 @@ def _shown(document: dict[str, Any], method: str, path: str, operation: dict[str
         "method": method.upper(),
         "path": path.replace(":path}", "}"),
         "summary": operation.get("summary", ""),
-        "text": operation.get("description", ""),
+        "text": operation.get("description", "").replace("``", ""),  # the marks of docstrings
         "parameters": operation.get("parameters", []),
         "fields": _fields(document, body),
         "answers": {
