@@ -7,11 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from fastapi import Request
+from starlette.types import Message
 
 from agent.server.operations.people import set_person_enabled
+from agent.server.operations.sessions import Session, find_session
 from agent.server.panel import live
-from agent.server.panel_gate import SESSION_COOKIE
+from agent.server.panel.visitor import Visitor
+from agent.server.panel_gate import SESSION_COOKIE, principal_of
 from tests.kit.panel import ADMIN, Panel
+from tests.kit.until import until
 
 
 @contextlib.asynccontextmanager
@@ -33,13 +38,40 @@ async def status_of(reader: asyncio.StreamReader) -> int:
     return int(head.split()[1])
 
 
+def visitor_of(panel: Panel, session: Session) -> Visitor:
+    """Somebody at the request of a stream."""
+    cookie = f"{SESSION_COOKIE}={panel.cookies['viewer']}".encode()
+    request = Request({"type": "http", "method": "GET", "path": "/live", "headers": [(b"cookie", cookie)]})
+    return Visitor(request, panel.api.plane, session, principal_of(session))
+
+
 async def test_those_that_ask_at_once_are_not_all_let_in(panel: Panel) -> None:
-    async with contextlib.AsyncExitStack() as opened:
-        asked = [await opened.enter_async_context(stream(panel, "viewer")) for _ in range(live.PER_SESSION_MAX + 3)]
-        answers = await asyncio.gather(*(status_of(reader) for reader in asked))
-        assert sorted(answers) == [200] * live.PER_SESSION_MAX + [204] * 3
-        async with stream(panel, "editor") as reader:
-            assert await status_of(reader) == 200
+    session = await find_session(panel.api.plane, panel.cookies["viewer"])
+    assert session is not None
+    statuses: list[int] = []
+
+    async def render() -> str:
+        return "<p>now</p>"
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    # All are answered before the first one is sent.
+    answers = [live.live_fragment(visitor_of(panel, session), render) for _ in range(live.PER_SESSION_MAX + 3)]
+    scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
+    running = [asyncio.create_task(answer(scope, receive, send)) for answer in answers]
+    await until(lambda: len(statuses) == len(answers))
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    assert sorted(statuses) == [200] * live.PER_SESSION_MAX + [204] * 3
+    async with stream(panel, "viewer") as reader:
+        assert await status_of(reader) == 200
 
 
 async def test_who_left_takes_no_place(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +92,7 @@ async def test_the_stream_of_who_may_look_no_more_ends_at_the_next_look(
     monkeypatch.setattr(live, "EVERY_S", 0.02)
     async with stream(panel, "viewer") as reader:
         assert await status_of(reader) == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             await reader.readuntil(b"event: update")
             if what == "disabled":
                 await set_person_enabled(panel.api.plane, ADMIN, "viewer", enabled=False)

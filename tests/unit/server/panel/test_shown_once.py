@@ -97,8 +97,18 @@ async def test_the_ticket_alone_opens_nothing(panel: Panel) -> None:
     assert TOKEN.search((await panel.get(path, "admin")).text) is not None
 
 
-async def test_it_ends_with_the_session_and_with_the_right(panel: Panel, api: ControlApi) -> None:
+async def test_it_ends_with_the_session_and_with_the_right(
+    panel: Panel, api: ControlApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plane = api.plane
+    stores: list[ShownOnce] = []
+    forget_all = ShownOnce.forget_all
+
+    def noted(store: ShownOnce, ended: Session) -> None:
+        forget_all(store, ended)
+        stores.append(store)
+
+    monkeypatch.setattr(ShownOnce, "forget_all", noted)
     (editor,) = [each for each in (await list_people(plane, Paging())).items if each.name == "editor"]
     await set_role(plane, ADMIN, editor.id, Role.ADMIN)
     answer = await panel.post("/agents", AGENT, "editor")
@@ -108,6 +118,7 @@ async def test_it_ends_with_the_session_and_with_the_right(panel: Panel, api: Co
     await set_role(plane, ADMIN, editor.id, Role.ADMIN)
     assert (await panel.get(path, "editor")).status == 200
     assert (await panel.post("/logout", {}, "editor")).status == 303
+    assert [len(store) for store in stores] == [0]  # not only out of reach, but gone
     panel.cookies["editor"] = (await log_in_again(panel, "editor")).partition("=")[2]
     assert (await panel.get(path, "editor")).status == 410
 
