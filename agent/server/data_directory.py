@@ -1,18 +1,23 @@
-"""The data directory: made on first use, held by one process at a time, and the secret files in it."""
+"""The data directory: made on first use, held by one process at a time; the secret files in it, and room for work."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from agent.errors import SettingsError, StartError
 from agent.lock_file import LockHeldError, lock_directory
+from agent.server.whole_file import whole_file
 
 LOCK_FILE: Final = "integration-server.lock"
+
+_WORK: Final = (".backup-", ".restore-")
 
 
 class DirectoryBusyError(StartError):
@@ -22,6 +27,8 @@ class DirectoryBusyError(StartError):
 @contextlib.contextmanager
 def hold_data_directory(path: Path) -> Iterator[None]:
     """Make ``path`` (0700) where it is missing and hold it; the kernel lets go when the process ends.
+
+    What a killed process has left of its work is removed.
 
     Raises DirectoryBusyError when another process holds it, StartError when it cannot be made or written.
     """
@@ -38,9 +45,53 @@ def hold_data_directory(path: Path) -> Iterator[None]:
             "integration-server, or name another one with --data-dir."
         ) from None
     try:
+        _sweep(path)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def work_folder(path: Path, prefix: str) -> Iterator[Path]:
+    """A folder (0700) in the data directory ``path`` for large files of one piece of work; it goes when that ends.
+
+    ``prefix`` is ``.backup-`` or ``.restore-``. Raises OSError.
+    """
+    if prefix not in _WORK:
+        raise ValueError(prefix)  # it would not be swept
+    with tempfile.TemporaryDirectory(dir=path, prefix=prefix) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def as_owner(data_dir: Path) -> Iterator[None]:
+    """As root, work as the user that owns the data directory: files made by root would lock its server out.
+
+    Root again behind it, since the file that a back-up goes to may lie where only root can write.
+    """
+    try:
+        owner = data_dir.stat()
+    except OSError:
+        owner = None
+    if owner is None or os.geteuid() != 0 or owner.st_uid == 0:
+        yield
+        return
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _sweep(path: Path) -> None:
+    for entry in path.iterdir():
+        if entry.name.startswith(_WORK) and entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)  # what cannot go now is tried again the next time
 
 
 def read_secret_file(path: Path, what: str) -> str | None:
@@ -81,26 +132,11 @@ def replace_secret_file(path: Path, text: str, what: str) -> None:
 
 
 def _write(path: Path, text: str, what: str, *, may_replace: bool) -> None:
-    part = path.with_name(f".{path.name}.part")
     try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if may_replace:
-            part.replace(path)
-        else:
-            path.hardlink_to(part)  # fails, unlike rename, when the file has appeared meanwhile
-            part.unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        with whole_file(path, may_replace=may_replace) as file:
+            file.write(text.encode())
     except OSError as error:
         raise StartError(
             f"The {what} {path} cannot be written ({error.strerror}); "
-            "give the directory to the user that runs integration-server."
+            "see that the directory belongs to the user that runs integration-server, and that its disk is not full."
         ) from None

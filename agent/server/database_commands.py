@@ -9,17 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent.errors import SettingsError, StartError
 from agent.server.data_directory import hold_data_directory
-from agent.server.db.claim import DatabaseClaim
+from agent.server.db.claim import claimed_database
 from agent.server.db.copying import copy_rows, is_empty
-from agent.server.db.database import DATABASE_FILE, open_as_it_is, open_database, place_of
-from agent.server.db.migrate import Schema, bring_up, schema_of
+from agent.server.db.database import DATABASE_FILE, make_newest, open_database, open_what_is_there, place_of
+from agent.server.db.migrate import Schema, newest_schema, schema_of
 from agent.server.settings import ServerSettings
 from agent.server.state import database_address
 
 
 async def look(settings: ServerSettings, environ: Mapping[str, str]) -> tuple[str, Schema]:
-    """The database in words, and its schema; disturbs nobody. Raises StartError, SettingsError."""
-    engine = await open_as_it_is(settings.data_dir, database_address(settings, environ))
+    """The database in words, and its schema; disturbs nobody, makes nothing. Raises StartError, SettingsError."""
+    engine = await open_what_is_there(settings.data_dir, database_address(settings, environ))
+    if engine is None:
+        return str(settings.data_dir / DATABASE_FILE), Schema(None, newest_schema())
     try:
         return place_of(engine), await schema_of(engine)
     finally:
@@ -29,9 +31,7 @@ async def look(settings: ServerSettings, environ: Mapping[str, str]) -> tuple[st
 async def bring_to_newest(settings: ServerSettings, environ: Mapping[str, str]) -> tuple[str | None, str]:
     """Run the missing migrations; the schema before and after. Raises StartError, SettingsError."""
     async with _alone(settings, environ) as engine:
-        before = await schema_of(engine)
-        file = settings.data_dir / DATABASE_FILE if engine.dialect.name == "sqlite" else None
-        await bring_up(engine, file, even_full=True)
+        before = await make_newest(engine, even_full=True)
         return before.present, before.newest
 
 
@@ -43,7 +43,7 @@ async def copy_to_postgres(settings: ServerSettings, environ: Mapping[str, str])
     if database_address(settings, environ) is None:
         raise SettingsError('The setting "database_url" is missing: it names the PostgreSQL database to copy to.')
     async with _alone(settings, environ) as target:
-        await bring_up(target, None, even_full=True)
+        await make_newest(target, even_full=True)
         if not await is_empty(target):
             raise StartError(f"The database {place_of(target)} is not empty: name an empty one; nothing was changed.")
         source = await open_database(settings.data_dir)
@@ -58,11 +58,5 @@ async def copy_to_postgres(settings: ServerSettings, environ: Mapping[str, str])
 @contextlib.asynccontextmanager
 async def _alone(settings: ServerSettings, environ: Mapping[str, str]) -> AsyncIterator[AsyncEngine]:
     with hold_data_directory(settings.data_dir):
-        engine = await open_as_it_is(settings.data_dir, database_address(settings, environ))
-        claim = DatabaseClaim(engine)
-        try:
-            await claim.take()
-            yield engine
-        finally:
-            await claim.release()
-            await engine.dispose()
+        async with claimed_database(settings.data_dir, database_address(settings, environ)) as claim:
+            yield claim.engine

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent.checkup.plan import CheckPlan
-from agent.server.db.claim import DatabaseClaim
-from agent.server.db.database import open_database
+from agent.server.db.claim import DatabaseClaim, claimed_database
+from agent.server.db.database import failures_told, make_newest
+from agent.server.db.migrate import schema_of
 from agent.server.db.tables import CONNECTIONS
 from agent.server.db.watch_tables import NOTICE_TARGETS
 from agent.server.keys import HostKey, KeyRingSource, load_host_key, load_key_ring, read_credential
@@ -83,27 +84,37 @@ class ServerState:
 
 
 @contextlib.asynccontextmanager
-async def opened_state(settings: ServerSettings, environ: Mapping[str, str]) -> AsyncIterator[ServerState]:
+async def opened_state(
+    settings: ServerSettings, environ: Mapping[str, str], *, even_older: bool = False
+) -> AsyncIterator[ServerState]:
     """Open what is in the data directory, making what is missing on the first start.
 
-    Raises StartError or SettingsError, one sentence.
+    ``even_older``: an older schema is left as it is, for a back-up before it is changed; the live tables are empty
+    then. Raises StartError or SettingsError, one sentence.
     """
     host_key = load_host_key(settings.data_dir)
-    engine = await open_database(settings.data_dir, database_address(settings, environ))
-    claim = DatabaseClaim(engine)
-    try:
-        await claim.take()
+    async with claimed_database(settings.data_dir, database_address(settings, environ)) as claim:
+        engine = claim.engine
+        is_left = even_older and await _holds_older(engine)
+        if not is_left:
+            await make_newest(engine)
         async with engine.connect() as connection:
-            counts = [select(func.count()).select_from(table) for table in (CONNECTIONS, NOTICE_TARGETS)]
+            there = await connection.run_sync(lambda opened: inspect(opened).get_table_names())
+            sealing = [table for table in (CONNECTIONS, NOTICE_TARGETS) if table.name in there]
+            counts = [select(func.count()).select_from(table) for table in sealing]
             sealed = [(await connection.execute(count)).scalar_one() for count in counts]
         keys = load_key_ring(settings.data_dir, environ, may_create=not any(sealed))
         vault = Vault(keys.ring)
         live = LiveTables(RoutingTable())
-        await live.refresh(engine, vault)
+        if not is_left:
+            await live.refresh(engine, vault)
         yield ServerState(settings, engine, vault, host_key, live, claim, keys)
-    finally:
-        await claim.release()
-        await engine.dispose()
+
+
+async def _holds_older(engine: AsyncEngine) -> bool:
+    with failures_told(engine):
+        schema = await schema_of(engine)
+    return schema.present is not None and not schema.is_newest
 
 
 def database_address(settings: ServerSettings, environ: Mapping[str, str]) -> str | None:

@@ -17,11 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from agent.errors import AgentError
+from agent.server.db.full_disk import is_full
 from agent.server.operations.failures import (
     AddressMissingError,
     ConflictError,
     EditedMeanwhileError,
     InvalidError,
+    NoRoomError,
     NotFoundError,
     OperationError,
 )
@@ -43,6 +45,7 @@ _STATUS: Final[Mapping[type[OperationError], int]] = {
     NotAuthenticatedError: 401,
     LoginRefusedError: 403,
     TooManyAttemptsError: 429,
+    NoRoomError: 503,
 }
 _TITLES: Final = {
     400: "Bad request",
@@ -59,6 +62,17 @@ _TITLES: Final = {
     500: "Internal error",
     503: "Not available now",
 }
+_COLLIDED: Final = (
+    "Somebody else made or deleted something in this moment that this change collides with (a name that exists once, "
+    "say): nothing was changed. Look at it again and repeat the change."
+)
+_UNAVAILABLE: Final = (
+    "The database does not answer; the gateway goes on with what it knows. Try again, or look at the server's log."
+)
+_FULL: Final = (
+    "The disk of the database is full, and nothing was changed; the gateway goes on with what it knows. Free some "
+    "space there, then try again."
+)
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")  # our own names look so; a key in a wrong place does not
 
 
@@ -163,23 +177,28 @@ async def _http(_request: Request, error: HTTPException) -> Problem:
     return problem
 
 
-async def _database(request: Request, error: Exception) -> Problem:
+def database_failure(error: Exception) -> tuple[int, str, str]:
+    """Status, name and sentence of what the database did not do; the driver's own words may hold values."""
     if isinstance(error, DataError):  # PostgreSQL: NUL in a text, a number beyond its type
-        return Problem(422, "invalid", "A value holds a character or a number that cannot be stored.")
+        return 422, "invalid", "A value holds a character or a number that cannot be stored."
     if isinstance(error, IntegrityError):  # two changes in the same moment: each looked before the other had written
+        return 409, "conflict", _COLLIDED
+    if is_full(error):
+        return 503, NoRoomError.name, _FULL
+    return 503, "database_unavailable", _UNAVAILABLE
+
+
+def log_database_failure(request: Request, error: Exception) -> None:
+    """One line, unless it is a value that was sent."""
+    if isinstance(error, IntegrityError):
         _LOG.warning("api.changes_collided", method=request.method, path=request.url.path)
-        return Problem(
-            409,
-            "conflict",
-            "Somebody else made or deleted something in this moment that this change collides with (a name that exists "
-            "once, say): nothing was changed. Look at it again and repeat the change.",
-        )
-    _LOG.error("api.database_failed", method=request.method, path=request.url.path, error=type(error).__name__)
-    return Problem(
-        503,
-        "database_unavailable",
-        "The database does not answer; the gateway goes on with what it knows. Try again, or look at the server's log.",
-    )
+    elif not isinstance(error, DataError):
+        _LOG.error("api.database_failed", method=request.method, path=request.url.path, error=type(error).__name__)
+
+
+async def _database(request: Request, error: Exception) -> Problem:
+    log_database_failure(request, error)
+    return Problem(*database_failure(error))
 
 
 async def _left(_request: Request, _error: Exception) -> Problem:

@@ -10,23 +10,26 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlencode
 
 from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError, StartError
 from agent.server.addresses import split_address
 from agent.server.cli.admin_events import OnStep, TestEvents
-from agent.server.data_directory import DirectoryBusyError, hold_data_directory
+from agent.server.data_directory import DirectoryBusyError, as_owner, hold_data_directory
 from agent.server.settings import ServerSettings
 from agent.unix_socket import connect_private
 
 STATUS_TIMEOUT_S: Final = 5.0
 CALL_TIMEOUT_S: Final = 120.0  # a connection test waits for a slow store
+ARCHIVE_TIMEOUT_S: Final = 3600.0  # a large database is copied before the first byte of its back-up comes
 BUSY_PATIENCE_S: Final = 5.0  # a server that is just starting or leaving, or another command
 _BUSY_PAUSE_S: Final = 0.1
 _PAGE: Final = 500
+_PIECE_BYTES: Final = 256 * 1024
 
 
 class RefusedError(AgentError):
@@ -36,6 +39,20 @@ class RefusedError(AgentError):
         super().__init__(sentence)
         self.name = name
         self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request; a success (2xx) is written to ``into`` where that is given. ``even_older``: see `opened_state`."""
+
+    method: str
+    target: str
+    fields: Mapping[str, str]
+    content: bytes | BinaryIO = field(default=b"", repr=False)
+    into: BinaryIO | None = None
+    take: Callable[[http.client.HTTPResponse], bytes] | None = None
+    timeout_s: float = CALL_TIMEOUT_S
+    even_older: bool = False
 
 
 class AdminApi:
@@ -67,7 +84,7 @@ class AdminApi:
         events = TestEvents(on_step)
         content = json.dumps(body).encode()
         target = f"{_target(path)}?stream=true"
-        status, answer = self._answer("POST", target, _json_fields(content), content, events.take)
+        status, answer = self._answer(_Call("POST", target, _json_fields(content), content, take=events.take))
         events.raise_lost()
         if not 200 <= status < 300:
             raise _refused(status, answer)
@@ -86,19 +103,20 @@ class AdminApi:
         """DELETE, as ``get``."""
         return self._call("DELETE", path, None)
 
-    def download(self, *path: str, query: Mapping[str, str]) -> bytes:
-        """GET of what is not JSON. Raises as ``get``."""
+    def download(self, *path: str, query: Mapping[str, str], into: BinaryIO) -> None:
+        """GET of a back-up, to a file, also of a database that has to be migrated. Raises as ``get``, and OSError."""
         target = f"{_target(path)}?{urlencode(query)}"
-        status, answer = self._answer("GET", target, {"Actor-Name": _actor_name(), "Host": "localhost"}, b"")
+        call = _Call("GET", target, _fields(), into=into, timeout_s=ARCHIVE_TIMEOUT_S, even_older=True)
+        status, answer = self._answer(call)
         if not 200 <= status < 300:
             raise _refused(status, answer)
-        return answer
 
-    def upload(self, *path: str, content: bytes, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-        """POST of what is not JSON. Raises as ``get``."""
-        fields = {"Actor-Name": _actor_name(), "Host": "localhost", "Content-Type": "application/octet-stream"}
-        fields["Content-Length"] = str(len(content))
-        status, answer = self._answer("POST", f"{_target(path)}?{urlencode(query)}", fields, content)
+    def upload(self, *path: str, content: BinaryIO, query: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+        """POST of a file, from its beginning. Raises as ``get``."""
+        size = os.fstat(content.fileno()).st_size
+        fields = _fields() | {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        target = f"{_target(path)}?{urlencode(query)}"
+        status, answer = self._answer(_Call("POST", target, fields, content, timeout_s=ARCHIVE_TIMEOUT_S))
         if not 200 <= status < 300:
             raise _refused(status, answer)
         return json.loads(answer)
@@ -111,7 +129,7 @@ class AdminApi:
         path = self._settings.admin_socket_path
         connection = _UnixConnection(path, STATUS_TIMEOUT_S)
         try:
-            connection.request("GET", "/v1/status", headers={"Actor-Name": _actor_name(), "Host": "localhost"})
+            connection.request("GET", "/v1/status", headers=_fields())
             response = connection.getresponse()
             status, answer = response.status, response.read()
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
@@ -153,8 +171,8 @@ class AdminApi:
     ) -> Any:  # noqa: ANN401 - JSON
         target = _target(path) + (f"?{urlencode(query)}" if query else "")
         content = json.dumps(body).encode() if body is not None else b""
-        fields = _json_fields(content) if body is not None else {"Actor-Name": _actor_name(), "Host": "localhost"}
-        status, answer = self._answer(method, target, fields, content)
+        fields = _fields() if body is None else _json_fields(content)
+        status, answer = self._answer(_Call(method, target, fields, content))
         if not 200 <= status < 300:
             raise _refused(status, answer)
         try:
@@ -162,22 +180,15 @@ class AdminApi:
         except ValueError:
             return {}
 
-    def _answer(
-        self,
-        method: str,
-        target: str,
-        fields: dict[str, str],
-        content: bytes,
-        take: Callable[[http.client.HTTPResponse], bytes] = http.client.HTTPResponse.read,
-    ) -> tuple[int, bytes]:
+    def _answer(self, call: _Call) -> tuple[int, bytes]:
         patience_until = time.monotonic() + BUSY_PATIENCE_S
         while True:
-            connection = _UnixConnection(self._settings.admin_socket_path, CALL_TIMEOUT_S)
+            connection = _UnixConnection(self._settings.admin_socket_path, call.timeout_s)
             try:
                 connection.connect()
             except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
                 try:
-                    return self._in_process(method, target, fields, content)
+                    return self._in_process(call)
                 except DirectoryBusyError as error:
                     if time.monotonic() >= patience_until:
                         raise StartError(
@@ -192,9 +203,9 @@ class AdminApi:
                     "this command as root or as the user that runs integration-server."
                 ) from None
             try:
-                connection.request(method, target, content or None, fields)
+                connection.request(call.method, call.target, call.content or None, call.fields)
                 response = connection.getresponse()
-                return response.status, take(response)
+                return (response.status, call.take(response)) if call.take else _taken(response, call.into)
             except TimeoutError:
                 raise StartError("The running server did not answer in time: its log has more.") from None
             except (OSError, http.client.HTTPException):
@@ -204,33 +215,46 @@ class AdminApi:
             finally:
                 connection.close()
 
-    def _in_process(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+    def _in_process(self, call: _Call) -> tuple[int, bytes]:
         from agent.log import configure_logging
 
         configure_logging("error")
         data_dir = self._settings.data_dir
-        _become_owner(data_dir)
-        with hold_data_directory(data_dir):
-            return asyncio.run(self._on_database(method, target, fields, content))
+        with as_owner(data_dir), hold_data_directory(data_dir):
+            return asyncio.run(self._on_database(call))
 
-    async def _on_database(self, method: str, target: str, fields: dict[str, str], content: bytes) -> tuple[int, bytes]:
+    async def _on_database(self, call: _Call) -> tuple[int, bytes]:
         from agent.server.api.application import create_application
         from agent.server.api.in_process import call_in_process
         from agent.server.state import opened_state
 
         _, port = split_address(self._settings.gateway.listen)
-        async with opened_state(self._settings, self._environ) as state:
+        async with opened_state(self._settings, self._environ, even_older=call.even_older) as state:
             app = create_application(state.control_plane(f"http://127.0.0.1:{port}"))
-            return await call_in_process(app, method, target, fields, content)
+            return await call_in_process(app, call.method, call.target, call.fields, call.content, call.into)
 
 
 def _target(path: tuple[str, ...]) -> str:
     return "/v1/" + "/".join(quote(part, safe="") for part in path)
 
 
+def _fields() -> dict[str, str]:
+    return {"Actor-Name": _actor_name(), "Host": "localhost"}
+
+
 def _json_fields(content: bytes) -> dict[str, str]:
-    of_json = {"Content-Type": "application/json", "Content-Length": str(len(content))}
-    return {"Actor-Name": _actor_name(), "Host": "localhost", **of_json}
+    return _fields() | {"Content-Type": "application/json", "Content-Length": str(len(content))}
+
+
+def _taken(response: http.client.HTTPResponse, into: BinaryIO | None) -> tuple[int, bytes]:
+    """Status and body; a success goes to ``into``. Raises IncompleteRead for one that is cut short, OSError."""
+    if into is None or not 200 <= response.status < 300:
+        return response.status, response.read()
+    while piece := response.read(_PIECE_BYTES):
+        into.write(piece)
+    if response.length:  # unlike a read of everything, reads of pieces end there without a word
+        raise http.client.IncompleteRead(b"", response.length)
+    return response.status, b""
 
 
 def _refused(status: int, answer: bytes) -> RefusedError:
@@ -256,18 +280,6 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = connect_private(self._path, self._timeout_s)
-
-
-def _become_owner(data_dir: Path) -> None:
-    """As root, work as the user that owns the data directory: files made by root would lock its server out."""
-    try:
-        owner = data_dir.stat()
-    except OSError:
-        return
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
 
 
 def _actor_name() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from agent.errors import StartError
 from agent.server.cli.admin import AdminApi
 from agent.server.cli.options import on_admin_api, place_options, settings_of
 from agent.server.cli.output import print_json, print_table
+from agent.server.whole_file import whole_file
 
 
 @click.group()
@@ -67,9 +67,9 @@ Examples:
   integration-server backup today.tar.gz
   integration-server backup today.tar.gz --with-keys
 
-Works while the server runs. Without the keys the back-up cannot open the stored API keys on another machine, and agents
-refuse the host key of a server that was set up anew: keep copies of key-ring and ssh_host_ed25519_key elsewhere. With
-them, whoever has the file can open everything.
+Works while the server runs, and before database migrate. Without the keys the back-up cannot open the stored API keys
+on another machine, and agents refuse the host key of a server that was set up anew: keep copies of key-ring and
+ssh_host_ed25519_key elsewhere. With them, whoever has the file can open everything.
 """
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -79,39 +79,22 @@ them, whoever has the file can open everything.
 def backup(api: AdminApi, file: Path, with_keys: bool, force: bool, as_json: bool) -> None:
     """Write a back-up of everything to a file that only you can read."""
     try:
-        # Before the work: without a running server root becomes the owner of the data directory, who may write less.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | (0 if force else os.O_EXCL), 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            os.fchmod(descriptor, 0o600)
-            try:
-                archive = api.download("maintenance", "backup", query={"with_keys": str(with_keys).lower()})
-            except BaseException:  # interrupted by Ctrl-C, too
-                _remove_if_empty(file, descriptor)
-                raise
-            opened.truncate(0)
-            opened.write(archive)
-            opened.flush()
-            os.fsync(descriptor)
+        with whole_file(file, may_replace=force) as opened:
+            api.download("maintenance", "backup", query={"with_keys": str(with_keys).lower()}, into=opened)
+            size_bytes = opened.tell()
     except FileExistsError:
         raise StartError(f"The file {file} exists: name another one, or replace it with --force.") from None
     except OSError as error:
         raise StartError(f"The file {file} cannot be written ({error.strerror}): name another one.") from None
     if as_json:
-        print_json({"file": str(file), "bytes": len(archive), "with_keys": with_keys})
+        print_json({"file": str(file), "bytes": size_bytes, "with_keys": with_keys})
         return
-    click.echo(f"The back-up is in {file} ({len(archive)} bytes).")
+    click.echo(f"The back-up is in {file} ({size_bytes} bytes).")
     if not with_keys:
         click.echo(
             "It is without keys: keep copies of key-ring and ssh_host_ed25519_key of the data directory elsewhere. "
             "Without the key ring the stored API keys are lost, without the host key agents refuse the server."
         )
-
-
-def _remove_if_empty(file: Path, descriptor: int) -> None:
-    """Leave no empty file behind where no back-up was made."""
-    if os.fstat(descriptor).st_size == 0:
-        with contextlib.suppress(OSError):
-            file.unlink()
 
 
 @click.command(epilog="\b\nExample:\n  integration-server restore today.tar.gz --yes")
@@ -120,14 +103,19 @@ def _remove_if_empty(file: Path, descriptor: int) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @on_admin_api
 def restore(api: AdminApi, file: Path, with_keys: bool, yes: bool, as_json: bool) -> None:
-    """Put everything back as it was; what was changed since the back-up is lost. Works while the server runs."""
+    """Put everything back as it was; what was changed since the back-up is lost. Works while the server runs.
+
+    Everybody who is logged in to the panel has to log in again.
+    """
     try:
-        archive = file.read_bytes()
+        opened = file.open("rb")
     except OSError as error:
         raise StartError(f"The file {file} cannot be read ({error.strerror}): name another one.") from None
-    if not yes:
-        click.confirm(f"Replace everything by what is in {file}?", abort=True, err=True)
-    done = api.upload("maintenance", "restore", content=archive, query={"with_keys": str(with_keys).lower()})
+    with opened:
+        if not yes:
+            click.confirm(f"Replace everything by what is in {file}?", abort=True, err=True)
+        query = {"with_keys": str(with_keys).lower()}
+        done = api.upload("maintenance", "restore", content=opened, query=query)
     if as_json:
         print_json(done)
         return

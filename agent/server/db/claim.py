@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -12,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agent.server.data_directory import DirectoryBusyError
-from agent.server.db.database import place_of
+from agent.server.db.database import failures_told, open_as_it_is, place_of
 
 LOOK_EVERY_S: Final = 5.0
 
@@ -26,6 +28,11 @@ class DatabaseClaim:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The database."""
+        return self._engine
 
     async def take(self) -> None:
         """Raises DirectoryBusyError when another server or command has it."""
@@ -84,3 +91,21 @@ class DatabaseClaim:
         else:
             await connection.close()
         return is_ours
+
+
+@contextlib.asynccontextmanager
+async def claimed_database(data_dir: Path, address: str | None) -> AsyncIterator[DatabaseClaim]:
+    """The database as it is, for us alone; the caller holds the lock of the directory.
+
+    Nothing may be changed before it is ours: two servers that start at once would both make its tables. Raises
+    DirectoryBusyError, and as ``open_as_it_is``.
+    """
+    engine = await open_as_it_is(data_dir, address)
+    claim = DatabaseClaim(engine)
+    try:
+        with failures_told(engine):
+            await claim.take()
+        yield claim
+    finally:
+        await claim.release()
+        await engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Integer, Table, delete, func, insert, select
+from sqlalchemy import Integer, MetaData, Table, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agent.errors import StartError
@@ -22,20 +22,20 @@ async def is_empty(engine: AsyncEngine) -> bool:
     return True
 
 
-async def copy_rows(source: AsyncEngine, target: AsyncConnection) -> dict[str, int]:
+async def copy_rows(source: AsyncEngine, target: AsyncConnection, tables: MetaData = METADATA) -> dict[str, int]:
     """Replace all rows of ``target``, whose transaction is the caller's, by those of ``source``, as of one moment.
 
-    Ids are kept, and what counts them goes on behind the highest. Gives the rows of each table. Raises StartError when
-    not every row arrived.
+    Both have ``tables``. Ids are kept, and what counts them goes on behind the highest. Gives the rows of each table.
+    Raises StartError when not every row arrived.
     """
     counts: dict[str, int] = {}
-    for table in reversed(METADATA.sorted_tables):
+    for table in reversed(tables.sorted_tables):
         await target.execute(delete(table))
     async with source.connect() as reading:
         if source.dialect.name == "postgresql":
             await reading.execution_options(isolation_level="REPEATABLE READ")
         async with reading.begin():
-            for table in METADATA.sorted_tables:
+            for table in tables.sorted_tables:
                 counts[table.name] = await _copy_table(reading, target, table)
     return counts
 

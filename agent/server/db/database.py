@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent.errors import SettingsError, StartError
-from agent.server.db.migrate import bring_up
+from agent.server.db.full_disk import is_full
+from agent.server.db.migrate import Schema, bring_up
 
 DATABASE_FILE: Final = "integration-server.sqlite3"
 BUSY_TIMEOUT_S: Final = 5.0  # another process (a back-up) may hold it for a moment
@@ -31,40 +33,71 @@ _DEAD_LINK: Final = {  # notices a database machine that is gone without a word 
 _POOL: Final = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 10, "pool_pre_ping": True}
 
 
+class DiskFullError(StartError):
+    """There is no room where the database is."""
+
+
 async def open_database(data_dir: Path, address: str | None = None) -> AsyncEngine:
     """The engine of the database at ``address``, or of the file in ``data_dir``, at the newest schema.
 
     The file is brought to it when needed, after a copy; PostgreSQL only when it is empty, else a person decides when.
     Raises StartError when the database cannot be used, SettingsError for an address that is none. The caller holds the
-    lock of the directory and disposes of the engine.
+    lock of the directory and the claim of the database, and disposes of the engine.
     """
-    async with _engine(data_dir, address) as engine:
-        await bring_up(engine, data_dir / DATABASE_FILE if address is None else None, even_full=address is None)
+    engine = await open_as_it_is(data_dir, address)
+    try:
+        await make_newest(engine)
+    except BaseException:  # nobody else knows this engine yet
+        await engine.dispose()
+        raise
     return engine
 
 
 async def open_as_it_is(data_dir: Path, address: str | None = None) -> AsyncEngine:
-    """The same, whatever its schema is; for the commands that look at it or change it."""
-    async with _engine(data_dir, address) as engine, engine.connect():
-        pass
-    return engine
-
-
-@contextlib.asynccontextmanager
-async def _engine(data_dir: Path, address: str | None) -> AsyncIterator[AsyncEngine]:
-    """An engine that is disposed of when what is done with it first fails, which is said in a sentence."""
+    """The same, whatever its schema is. A file that is missing is made, for its owner alone."""
     url = _postgres_url(address) if address is not None else None
     engine = _postgres(url) if url is not None else _sqlite(data_dir / DATABASE_FILE)
     try:
-        if url is None:
-            (data_dir / DATABASE_FILE).touch(mode=0o600)
-        yield engine
-    except (DBAPIError, OSError) as error:
-        await engine.dispose()
-        raise _unusable(url, data_dir / DATABASE_FILE, error) from None
+        with failures_told(engine):
+            if url is None:
+                (data_dir / DATABASE_FILE).touch(mode=0o600)
+            async with engine.connect():
+                pass
     except BaseException:  # nobody else knows this engine yet
         await engine.dispose()
         raise
+    return engine
+
+
+async def open_what_is_there(data_dir: Path, address: str | None = None) -> AsyncEngine | None:
+    """The same for one who only looks: None where the file is missing, which is not made."""
+    if address is None:
+        try:
+            (data_dir / DATABASE_FILE).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            pass  # it is there, and cannot be opened either
+    return await open_as_it_is(data_dir, address)
+
+
+async def make_newest(engine: AsyncEngine, *, even_full: bool = False) -> Schema:
+    """Bring what ``engine`` leads to to the newest schema; the one that it had. Raises as ``open_database``.
+
+    ``even_full``: a person has decided to change a PostgreSQL that holds something.
+    """
+    file = Path(str(engine.url.database)) if engine.dialect.name == "sqlite" else None
+    with failures_told(engine):
+        return await bring_up(engine, file, even_full=even_full or file is not None)
+
+
+@contextlib.contextmanager
+def failures_told(engine: AsyncEngine) -> Iterator[None]:
+    """What goes wrong inside with the database becomes a StartError, DiskFullError where it is that: one sentence."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        raise _unusable(engine.url, error) from None
 
 
 def _sqlite(path: Path) -> AsyncEngine:
@@ -132,12 +165,18 @@ def place_of(engine: AsyncEngine) -> str:
     return f"{url.database} on {url.host or url.query.get('host') or 'this machine'}{port}"
 
 
-def _unusable(url: URL | None, path: Path, error: DBAPIError | OSError) -> StartError:
-    if url is None:
-        reason = error.orig if isinstance(error, DBAPIError) else error.strerror
+def _unusable(url: URL, error: DBAPIError | sqlite3.Error | OSError) -> StartError:
+    if url.get_backend_name() == "sqlite":
+        if is_full(error):
+            return DiskFullError(f"The disk of the database {url.database} is full: free some space there.")
+        reason = error.orig if isinstance(error, DBAPIError) else getattr(error, "strerror", None) or error
         return StartError(
-            f"The database {path} cannot be used ({reason}); check the disk and the owner of the directory, or restore "
-            "the file from its back-up copy."
+            f"The database {url.database} cannot be used ({reason}); check the disk and the owner of the directory, or "
+            "restore the file from its back-up copy."
+        )
+    if is_full(error):
+        return DiskFullError(
+            f"The disk of the database {url.database} on {url.host or 'this machine'} is full: free some space there."
         )
     # Not the driver's own words: they may quote the address.
     state = getattr(getattr(error, "orig", None), "sqlstate", None)

@@ -11,7 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import JSON, Connection, MetaData, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from agent.errors import StartError
@@ -39,14 +39,22 @@ async def schema_of(engine: AsyncEngine) -> Schema:
         return await connection.run_sync(_schema)
 
 
-async def bring_up(engine: AsyncEngine, file: Path | None, *, even_full: bool) -> None:
+def newest_schema() -> str:
+    """The newest revision that this program knows."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head()
+    assert newest is not None  # noqa: S101 - there is one line of migrations
+    return newest
+
+
+async def bring_up(engine: AsyncEngine, file: Path | None, *, even_full: bool) -> Schema:
     """Run the missing migrations in one transaction; ``file``, SQLite's, is copied before where it holds something.
 
-    Raises StartError for a database of a newer program, and, unless ``even_full``, for one that holds an older schema.
+    Gives the schema that was there. Raises StartError for a database of a newer program, and, unless ``even_full``,
+    for one that holds an older schema.
     """
     schema = await schema_of(engine)
     if schema.is_newest:
-        return
+        return schema
     if schema.present is not None:
         if not even_full:
             raise StartError(
@@ -56,7 +64,25 @@ async def bring_up(engine: AsyncEngine, file: Path | None, *, even_full: bool) -
         if file is not None:
             _copy(file, schema)
     async with engine.begin() as connection:
-        await connection.run_sync(_upgrade)
+        await connection.run_sync(_upgrade, "head")
+    return schema
+
+
+async def make_tables(engine: AsyncEngine, revision: str) -> MetaData:
+    """Give an empty SQLite database the tables of ``revision``, however old; the tables, as it has them."""
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade, revision)
+        return await connection.run_sync(_tables)
+
+
+def _tables(connection: Connection) -> MetaData:
+    found = MetaData()
+    found.reflect(connection, only=lambda name, _: name != "alembic_version")
+    for table in found.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, JSON):
+                column.type.none_as_null = True  # else NULL would become JSON's null on its way
+    return found
 
 
 def _config() -> Config:
@@ -67,8 +93,6 @@ def _config() -> Config:
 
 def _schema(connection: Connection) -> Schema:
     scripts = ScriptDirectory.from_config(_config())
-    newest = scripts.get_current_head()
-    assert newest is not None  # noqa: S101 - there is one line of migrations
     present = MigrationContext.configure(connection).get_current_revision()
     known = {script.revision for script in scripts.walk_revisions()}
     database = connection.engine.url.database
@@ -81,13 +105,13 @@ def _schema(connection: Connection) -> Schema:
         raise StartError(
             f"The database {database} holds tables of another program: give integration-server a database of its own."
         )
-    return Schema(present, newest)
+    return Schema(present, newest_schema())
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, revision: str) -> None:
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _copy(file: Path, schema: Schema) -> None:

@@ -154,8 +154,7 @@ async def find_token(plane: ControlPlane, secret: str) -> ApiToken | None:
     if row is None or token is None or token.state(now) != "active":
         return None
     if row["last_used_at"] is None or now - row["last_used_at"] >= USED_EVERY_S:
-        async with plane.note() as connection:
-            await connection.execute(update(API_TOKENS).where(API_TOKENS.c.id == row["id"]).values(last_used_at=now))
+        await plane.note_use(update(API_TOKENS).where(API_TOKENS.c.id == row["id"]).values(last_used_at=now))
     maker_role = Role(row["maker_role"]) if row["maker_role"] is not None else token.role
     return token if maker_role.includes(token.role) else replace(token, role=maker_role)
 

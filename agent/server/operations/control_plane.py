@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert, select
+import structlog
+from sqlalchemy import Update, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from agent.checkup.plan import CheckPlan
@@ -27,6 +29,8 @@ from agent.server.registry import Registry
 from agent.server.routes import Route
 from agent.server.traffic import Traffic
 from agent.server.vault import Vault
+
+_LOG = structlog.get_logger()
 
 InternalExchange = Callable[[Route, bytes], Awaitable[ProbeAnswer]]
 """Sends one GET as the gateway would, for this route and the target after the slug (``/api/``)."""
@@ -127,6 +131,14 @@ class ControlPlane:
         """A transaction for what the live tables do not depend on, such as when an agent was last heard of."""
         async with self._one_at_a_time, self.engine.begin() as connection:
             yield connection
+
+    async def note_use(self, statement: Update) -> None:
+        """Write down that something was used. A database that cannot take it, its disk full, stops nobody who reads."""
+        try:
+            async with self.note() as connection:
+                await connection.execute(statement)
+        except SQLAlchemyError as error:
+            _LOG.warning("use.not_noted", table=statement.table.description, error=type(error).__name__)
 
     @contextlib.asynccontextmanager
     async def note_change(self, actor: str) -> AsyncIterator[Change]:

@@ -45,3 +45,9 @@ class AddressMissingError(OperationError):
     """A public address has to be given before this can be done; ``field`` names the setting."""
 
     name = "address_missing"
+
+
+class NoRoomError(OperationError):
+    """The disk is full."""
+
+    name = "storage_full"

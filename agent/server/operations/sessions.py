@@ -140,10 +140,8 @@ async def find_session(plane: ControlPlane, cookie_value: str) -> Session | None
     if row is None or not row.enabled or now >= row.expires_at or now - row.last_seen_at >= plane.facts.session_idle_s:
         return None
     if now - row.last_seen_at >= SEEN_EVERY_S:
-        async with plane.note() as connection:
-            await connection.execute(
-                update(SESSIONS).where(SESSIONS.c.sha256 == digest(cookie_value)).values(last_seen_at=now)
-            )
+        seen = update(SESSIONS).where(SESSIONS.c.sha256 == digest(cookie_value))
+        await plane.note_use(seen.values(last_seen_at=now))
     return _session(row)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import FastAPI, Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp
 
 import agent
 from agent.server.api.application import ROUTERS, install_documents
-from agent.server.api.problems import install_problem_handlers, status_of
+from agent.server.api.problems import database_failure, install_problem_handlers, log_database_failure, status_of
 from agent.server.body_limit import BodyLimit
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import OperationError
@@ -34,6 +35,7 @@ _TITLES: Final = {
     405: "Not possible here",
     409: "Not possible now",
     429: "Too many",
+    503: "Not possible now",
 }
 
 
@@ -73,7 +75,7 @@ def _install_page_handlers(app: FastAPI) -> None:
     """A browser that asked for a page gets a page, also when something is wrong."""
     problems = dict(app.exception_handlers)
 
-    def for_pages(kind: type[Exception], status_of: Callable[[Exception], int]) -> None:
+    def for_pages(kind: type[Exception], told: Callable[[Request, Exception], tuple[int, str]]) -> None:
         of_api = problems[kind]
 
         async def answer(request: Request, error: Exception) -> Response:
@@ -81,8 +83,7 @@ def _install_page_handlers(app: FastAPI) -> None:
                 made = of_api(request, error)
                 found: Response = await made if isinstance(made, Awaitable) else made
                 return found
-            status = status_of(error)
-            sentence = str(error) if isinstance(error, OperationError) else ""
+            status, sentence = told(request, error)
             page = HTMLResponse(
                 render("problem.html", _bare(request, title=_TITLES.get(status, "This went wrong"), sentence=sentence)),
                 status,
@@ -93,10 +94,17 @@ def _install_page_handlers(app: FastAPI) -> None:
 
         app.add_exception_handler(kind, answer)
 
-    for_pages(OperationError, status_of)
-    for_pages(HTTPException, lambda error: getattr(error, "status_code", 500))
-    for_pages(Exception, lambda _error: 500)
+    for_pages(OperationError, lambda _request, error: (status_of(error), str(error)))
+    for_pages(HTTPException, lambda _request, error: (getattr(error, "status_code", 500), ""))
+    for_pages(SQLAlchemyError, _of_database)
+    for_pages(Exception, lambda _request, _error: (500, ""))
     app.add_exception_handler(LoginNeededError, _to_login)  # type: ignore[arg-type] # Starlette says Exception for each
+
+
+def _of_database(request: Request, error: Exception) -> tuple[int, str]:
+    log_database_failure(request, error)
+    status, _, sentence = database_failure(error)
+    return status, sentence
 
 
 async def _to_login(request: Request, error: LoginNeededError) -> Response:

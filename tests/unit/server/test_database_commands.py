@@ -6,16 +6,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import insert, select
 
 from agent.errors import StartError
 from agent.server.db.access_tables import API_TOKENS, PEOPLE
 from agent.server.db.database import DATABASE_FILE, open_as_it_is, open_database
-from agent.server.db.migrate import MIGRATIONS, schema_of
+from agent.server.db.migrate import schema_of
 from agent.server.db.tables import AGENTS, AUDIT, CONNECTIONS
 from tests.kit.control_plane import control_api
+from tests.kit.old_database import bring_to, old_database
 from tests.kit.postgres import empty_database, new_database
 from tests.kit.server_cli import ServerCli
 
@@ -38,28 +37,6 @@ async def test_from_sqlite_to_postgresql(tmp_path: Path, cli: ServerCli) -> None
         assert [await api.call("GET", path) for path in ("agents", "connections", "client-keys", "audit")] == shown
         assert api.admits("one", "x" * 32) is None
         await api.connection("Three")
-
-
-def bring_to(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-async def old_database(data_dir: Path, url: str | None) -> None:
-    """A database as the first version left it, with rows."""
-    blob = "'\\x00'" if url else "x'00'"
-    engine = await open_as_it_is(data_dir, url)
-    async with engine.begin() as connection:
-        await connection.run_sync(bring_to, "0001")
-        await connection.exec_driver_sql("INSERT INTO agents (id, name, created_at) VALUES ('a', 'warehouse', 1.0)")
-        await connection.exec_driver_sql(
-            "INSERT INTO connections (id, name, slug, mode, scheme, host, port, base_path, api_key, methods, "
-            "created_at, updated_at) VALUES "
-            f"('c', 'One', 'one', 'cloud', 'https', 'h', 443, '/', {blob}, '[\"GET\"]', 1.0, 1.0)"
-        )
-    await engine.dispose()
 
 
 async def assert_brought_up(data_dir: Path, url: str | None) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from agent.server.api.gate import Needs, Plane
-from agent.server.operations.backup import make_backup, restore_backup
+from agent.server.operations.backup import made_backup, restore_backup
 from agent.server.operations.failures import ConflictError
 from agent.server.operations.key_ring import KeyRingReport, look_at_keys, retire_keys, rotate_keys
 from agent.server.operations.principal import Permission, Principal
@@ -59,18 +61,31 @@ async def retire(plane: Plane, asker: Operator) -> KeyRingShown:
     return KeyRingShown.of(await retire_keys(plane, asker.actor))
 
 
-@router.get("/backup")
-async def backup(plane: Plane, _asker: Operator, with_keys: bool = False) -> Response:
+class ArchiveResponse(FileResponse):
+    """An archive, which is there as long as it is being sent."""
+
+    def __init__(self, archive: Path, held: contextlib.AsyncExitStack) -> None:
+        super().__init__(archive, media_type="application/gzip")
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, then let it go."""
+        async with self._held:
+            await super().__call__(scope, receive, send)
+
+
+@router.get("/backup", response_class=ArchiveResponse)
+async def backup(plane: Plane, _asker: Operator, with_keys: bool = False) -> ArchiveResponse:
     """The archive of a back-up."""
-    archive = await make_backup(plane, _data_dir(plane), with_keys=with_keys)
-    return Response(archive, media_type="application/gzip")
+    async with contextlib.AsyncExitStack() as stack:
+        archive = await stack.enter_async_context(made_backup(plane, _data_dir(plane), with_keys=with_keys))
+        return ArchiveResponse(archive, stack.pop_all())
 
 
 @router.post("/restore")
 async def restore(plane: Plane, asker: Operator, request: Request, with_keys: bool = False) -> RestoreShown:
     """Put everything back as it is in the archive, which is the body."""
-    archive = await request.body()
-    done = await restore_backup(plane, asker.actor, _data_dir(plane), archive, with_keys=with_keys)
+    done = await restore_backup(plane, asker.actor, _data_dir(plane), request.stream(), with_keys=with_keys)
     return RestoreShown(rows=done.rows, lost=done.lost, restart=done.restart)
 
 
