@@ -7,6 +7,7 @@ one that is only made up in a unit test, fails here.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import re
 from collections.abc import Iterator
@@ -15,10 +16,13 @@ from types import ModuleType
 
 import pytest
 
+from agent.checkup import run, service
+from agent.checkup.plan import CheckPlan
 from agent.doctor.layers import KNOWN_VERDICTS, layer_of
 from agent.doctor.report import Layer
 from agent.errors import BY_NAME
-from agent.server.operations import check_absence, checks
+from agent.server import remote_check
+from agent.server.operations import check_absence, checks, retest_plan, test_places
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -83,6 +87,23 @@ def test_every_verdict_that_the_code_writes_is_known_to_the_other_side() -> None
 
 def test_each_layer_has_verdicts() -> None:
     assert {layer_of(verdict) for verdict in VERDICTS} == set(Layer)
+
+
+def test_the_limits_on_that_page_are_those_of_the_code() -> None:
+    defaults = {each.name: each.default for each in dataclasses.fields(CheckPlan)}
+    assert (defaults["connect_timeout_s"], defaults["tls_timeout_s"], defaults["answer_timeout_s"]) == (5, 5, 15)
+    assert (run.CHECK_TIMEOUT_S, remote_check.PATIENCE_S, test_places.WAIT_MAX_S) == (30, 40, 60)
+    page = (ROOT / "docs/connection-test.md").read_text()
+    for line in (
+        "| name server | 5 s (",
+        "| TLS | 5 s (",
+        "| each answer of the store | 15 s |",
+        "| the whole test | 30 s;",
+        "| an agent that does not end its test | 40 s |",
+        f"one test of each connection, {test_places.AT_ONCE_MAX} in all, {retest_plan.AT_ONCE_MAX} of them by",
+        f"| at once, agent | {service.AT_ONCE_MAX}, and {service.PER_MINUTE_MAX} a minute |",
+    ):
+        assert line in page
 
 
 @pytest.mark.parametrize("each", VERDICTS)
