@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Final
 
 import aiosqlite
+from aiosqlite.core import _connection_worker_thread
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -110,15 +113,36 @@ def _sqlite(path: Path) -> AsyncEngine:
     return engine
 
 
-async def _open_file(path: Path) -> aiosqlite.Connection:
-    """A connection to the file; when the caller is cancelled, it is closed before this returns.
+class _FileConnection(aiosqlite.Connection):
+    """Its thread outlives the event loop that it works for.
 
-    aiosqlite leaves the thread of a connection that was given up while it opened to end by itself, which it may do
-    after the event loop has.
+    That of aiosqlite ends with an unhandled error, and without closing the file, when the loop closes while it works
+    for somebody who was cancelled. It is not waited for at the end of the process.
     """
 
+    def __init__(self, path: Path) -> None:
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+
+        super().__init__(connect, iter_chunk_size=64)
+        self._thread = threading.Thread(target=_work, args=(self._tx,), daemon=True)
+
+
+def _work(tasks: SimpleQueue[Any]) -> None:
+    while True:
+        try:
+            _connection_worker_thread(tasks)
+        except RuntimeError:  # nobody is left to be told of the result; what waits behind it is done all the same
+            if not tasks.empty():
+                continue
+        return
+
+
+async def _open_file(path: Path) -> aiosqlite.Connection:
+    """A connection to the file; when the caller is cancelled, it is closed before this returns."""
+
     async def opened() -> aiosqlite.Connection:
-        return await aiosqlite.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        return await _FileConnection(path)
 
     opening = asyncio.create_task(opened())
     try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+import aiosqlite
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -17,7 +19,7 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.exc import IntegrityError
 
 from agent.errors import StartError
-from agent.server.db.database import DATABASE_FILE, open_database
+from agent.server.db.database import DATABASE_FILE, _open_file, open_database
 from agent.server.db.migrate import MIGRATIONS
 from agent.server.db.schema import METADATA
 from agent.server.db.tables import AGENT_SECRETS, CLIENT_KEYS
@@ -122,3 +124,27 @@ async def test_a_connection_that_is_given_up_while_it_opens_is_closed_first(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert closed.is_set()
+
+
+def test_a_thread_outlives_its_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It closes the file, and raises nothing, when the loop closes while it works."""
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        at_work.set()
+        assert go_on.wait(10)
+
+    async def left_behind() -> aiosqlite.Connection:
+        opened = await _open_file(tmp_path / DATABASE_FILE)
+        working: Coroutine[Any, Any, None] = opened._execute(slow)  # type: ignore[no-untyped-call]
+        asyncio.get_running_loop().call_soon(working.send, None)
+        await asyncio.to_thread(at_work.wait, 10)
+        return opened
+
+    opened = asyncio.run(left_behind())
+    opened.stop()
+    go_on.set()
+    opened._thread.join(10)
+    assert (opened._thread.is_alive(), opened._connection, raised) == (False, None, [])
