@@ -74,7 +74,7 @@ class ArchiveResponse(FileResponse):
             await super().__call__(scope, receive, send)
 
 
-@router.get("/backup", response_class=ArchiveResponse)
+@router.get("/backup", status_code=200, response_class=ArchiveResponse)
 async def backup(plane: Plane, _asker: Operator, with_keys: bool = False) -> ArchiveResponse:
     """The archive of a back-up."""
     async with contextlib.AsyncExitStack() as stack:
