@@ -18,9 +18,14 @@ from agent.server.panel_gate import SESSION_COOKIE
 from agent.tunnel.token import parse_token
 from tests.kit.agent_process import AgentProcess
 from tests.kit.canary import Canaries, files_below
+from tests.kit.database_dump import DatabaseDump
+from tests.kit.mail_server import PASSWORD as SMTP_PASSWORD
+from tests.kit.mail_server import USER as SMTP_USER
+from tests.kit.mail_server import MailServer, mail_server
 from tests.kit.sample_store import running
 from tests.kit.seen_processes import SeenProcesses
 from tests.kit.server_process import Outcome, ServerProcess
+from tests.kit.webhook_receiver import WebhookReceiver, webhook_receiver
 
 API_KEY = "CANARY0API0KEY0CANARY0API0KEY012"
 POOR_KEY = "CANARY0POOR0KEY0CANARY0POOR0KEY0"  # without any permission
@@ -28,6 +33,7 @@ WRONG_KEY = "CANARY0WRONG0KEY0CANARY0WRONG0KE"  # of nobody
 PASSWORD = 'canary "pässword" & <more>/'
 NEW_PASSWORD = "canary of a new passw0rd+"
 WRONG_PASSWORD = "canary of a wrong passw0rd"
+HOOK_TOKEN = "CANARY0HOOK0TOKEN0CANARY"
 SHOWN = b"(shown once)"
 
 
@@ -41,6 +47,10 @@ class CanarySite:
     directory: Path
     canaries: Canaries
     processes: SeenProcesses
+    hook: WebhookReceiver
+    mail: MailServer
+    database: DatabaseDump | None
+    archives: dict[str, dict[str, bytes]] = field(default_factory=dict)
     answers: dict[str, bytes] = field(default_factory=dict)
     agents: list[AgentProcess] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
@@ -140,6 +150,10 @@ class CanarySite:
         for number, agent in enumerate(self.agents):
             found[f"log of agent {number}"] = agent.log.encode()
             found |= files_below(agent.directory, but=["token"])
+        for archive, members in self.archives.items():
+            found |= {f"{archive}: {name}": content for name, content in members.items()}
+        if self.database is not None:
+            found |= self.database.sources()
         return found | files_below(self.server.data_dir) | self.processes.seen
 
 
@@ -153,8 +167,8 @@ def _ask(
 
 
 @contextlib.asynccontextmanager
-async def canary_site(directory: Path) -> AsyncIterator[CanarySite]:
-    """Started, nobody known yet."""
+async def canary_site(directory: Path, database_url: str | None) -> AsyncIterator[CanarySite]:
+    """Started, nobody known yet; on SQLite, or the PostgreSQL at ``database_url``."""
     keys = (ApiKey(API_KEY), ApiKey(POOR_KEY, {}), ApiKey(WRONG_KEY[::-1], {"products": READ}))
     canaries = Canaries(
         {
@@ -164,12 +178,44 @@ async def canary_site(directory: Path) -> AsyncIterator[CanarySite]:
             "password": PASSWORD,
             "new password": NEW_PASSWORD,
             "wrong password": WRONG_PASSWORD,
+            "token of a webhook": HOOK_TOKEN,
+            "SMTP password": SMTP_PASSWORD,
         }
     )
     async with (
         running(StoreConfig(keys=keys)) as store,
         running(StoreConfig(keys=keys, front=Front(style="fcgi"))) as deaf,
+        webhook_receiver(_made(directory / "hook")) as hook,
+        mail_server(_made(directory / "mail")) as mail,
         SeenProcesses() as processes,
-        ServerProcess(directory / "data", ("--log-level", "debug", "--allow-private-origin", "127.0.0.0/8")) as server,
+        ServerProcess(
+            directory / "data",
+            ("--log-level", "debug", "--allow-private-origin", "127.0.0.0/8"),
+            _environment(directory, hook, mail, database_url),
+        ) as server,
     ):
-        yield CanarySite(server, store, deaf, directory, canaries, processes)
+        database = DatabaseDump(database_url) if database_url is not None else None
+        yield CanarySite(server, store, deaf, directory, canaries, processes, hook, mail, database)
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def _environment(directory: Path, hook: WebhookReceiver, mail: MailServer, database_url: str | None) -> dict[str, str]:
+    password = directory / "smtp-password"
+    password.write_text(SMTP_PASSWORD)
+    password.chmod(0o600)
+    settings = {
+        "SMTP__HOST": "127.0.0.1",
+        "SMTP__PORT": str(mail.port),
+        "SMTP__SENDER": "server@example.com",
+        "SMTP__USER": SMTP_USER,
+        "SMTP__PASSWORD_FILE": str(password),
+        "SMTP__CA_FILE": str(mail.ca_file),
+        "NOTICES__CA_FILE": str(hook.ca_file),
+        "NOTICES__ALLOW_PRIVATE_TARGETS": '["127.0.0.0/8"]',
+        **({"DATABASE_URL": database_url} if database_url is not None else {}),
+    }
+    return {f"INTEGRATION_SERVER_{name}": value for name, value in settings.items()}

@@ -23,7 +23,9 @@ from tests.e2e.canary_site import (
     CanarySite,
     canary_site,
 )
+from tests.e2e.canary_told import a_refused_certificate, archives, notices, streams
 from tests.kit.installation import agent_command
+from tests.kit.postgres import new_database
 
 Step = Callable[[CanarySite], Awaitable[None]]
 
@@ -216,32 +218,44 @@ STEPS: tuple[Step, ...] = (
     client_keys,
     pages,
     an_agent,
+    notices,
+    streams,
+    a_refused_certificate,
     commands,
+    archives,
 )
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_no_secret_comes_out(tmp_path: Path) -> None:
-    async with canary_site(tmp_path) as site:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_no_secret_comes_out(tmp_path: Path, kind: str) -> None:
+    async with canary_site(tmp_path, await new_database() if kind == "postgresql" else None) as site:
         for step in STEPS:
             await step(site)
-        for path in ("audit", "connections", "agents", "client-keys", "api-tokens", "people", "status"):
+        for path in ("audit", "connections", "agents", "client-keys", "api-tokens", "people", "notices", "status"):
             await site.api("GET", f"{path}?limit=200" if path != "status" else path, status=200)
         clean, running = site.sources(), site.canaries
         assert "\n".join(running.find(clean)) == ""
         assert await site.server.stop() == 0
         assert "\n".join(running.find(site.sources())) == ""  # what was written at the end, too
-        proves_that_it_would_be_found(site, clean)
+        proves_that_it_would_be_found(site, clean, kind)
 
 
-def proves_that_it_would_be_found(site: CanarySite, clean: dict[str, bytes]) -> None:
+SOURCES = (
+    "answer", "standard output of the server", "log of the server", "log of agent", "cmdline", "environ", "agent.toml",
+    "stream of exchanges", "stream of connections/test", "back-up plain", "back-up with-keys", "export.json",
+)  # fmt: skip
+SOURCES_OF = {
+    "sqlite": ("integration-server.sqlite3", "sqlite3-wal"),
+    "postgresql": ("PostgreSQL rows of connections", "PostgreSQL file"),
+}
+
+
+def proves_that_it_would_be_found(site: CanarySite, clean: dict[str, bytes], kind: str) -> None:
     """Each canary, planted in the middle of each source that there was; and no kind of source is missing."""
-    for kind in (
-        "answer", "standard output of the server", "log of the server", "log of agent", "integration-server.sqlite3",
-        "sqlite3-wal", "cmdline", "environ", "agent.toml",
-    ):  # fmt: skip
-        (source, *_) = [source for source in clean if kind in source and clean[source]]
+    for sort in (*SOURCES, *SOURCES_OF[kind]):
+        (source, *_) = [source for source in clean if sort in source and clean[source]]
         content = clean[source]
         half = len(content) // 2
         planted = content[:half] + base64.b64encode(f"{API_KEY}:".encode()) + content[half:]
