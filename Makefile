@@ -38,7 +38,7 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 herd: $(VENV)/.ready  ## 500 agents lose the server and come back, 100,000 more are simulated (ARGS=--agents N, --json)
 	@$(BIN)/python -m tests.bench.herd $(ARGS)
