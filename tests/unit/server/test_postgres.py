@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from pydantic import SecretStr
 from sqlalchemy import Connection, text
 
 from agent.errors import SettingsError, StartError
-from agent.server.data_directory import DirectoryBusyError
+from agent.server.data_directory import DirectoryBusyError, hold_data_directory
 from agent.server.db.claim import DatabaseClaim
 from agent.server.db.database import open_database, place_of
 from agent.server.db.schema import METADATA
+from agent.server.settings import ServerSettings
+from agent.server.state import opened_state
 from tests.kit.control_plane import control_api
 from tests.kit.postgres import cluster, empty_database, new_database
 from tests.kit.server_process import ServerProcess, run_server_command
@@ -119,6 +122,25 @@ async def test_a_claim_that_broke_is_taken_again_or_lost_to_another(
     await mine.release()
     await first.dispose()
     await second.dispose()
+
+
+async def test_of_two_servers_that_start_at_once_on_an_empty_database_one_makes_it(tmp_path: Path) -> None:
+    url = await empty_database()
+    others_turn = asyncio.Event()
+
+    async def start(name: str) -> str:
+        settings = ServerSettings(data_dir=tmp_path / name, database_url=SecretStr(url))
+        try:
+            with hold_data_directory(settings.data_dir):
+                async with opened_state(settings, {}):
+                    await others_turn.wait()
+        except DirectoryBusyError:
+            others_turn.set()
+            return "turned away"
+        return "served"
+
+    async with asyncio.timeout(30):
+        assert sorted(await asyncio.gather(start("a"), start("b"))) == ["served", "turned away"]
 
 
 async def test_what_is_said_of_a_database_has_no_password(tmp_path: Path) -> None:
