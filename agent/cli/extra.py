@@ -8,7 +8,7 @@ from typing import Final
 INSTALL_SERVER: Final = "pip install 'prestashop-agent[server]'"
 """What brings the libraries; the package that is there stays as it is."""
 
-_SERVER_NEEDS: Final = ("aiosqlite", "alembic", "argon2", "fastapi", "sqlalchemy", "uvicorn")
+_SERVER_NEEDS: Final = ("aiosmtplib", "aiosqlite", "alembic", "argon2", "fastapi", "sqlalchemy", "uvicorn")
 
 
 def missing_server_libraries() -> str:

@@ -122,8 +122,8 @@ def restore(api: AdminApi, file: Path, with_keys: bool, yes: bool, as_json: bool
     click.echo(f"Restored: {done['rows']} records.")
     if done["lost"]:
         click.echo(
-            f"{done['lost']} stored API keys do not open with the present key ring: edit these connections and enter "
-            "their keys, or restore with --with-keys."
+            f"{done['lost']} sealed values do not open with the present key ring: enter the API keys of these "
+            "connections again and make webhooks of notices anew, or restore with --with-keys."
         )
     if done["restart"]:
         click.echo("The SSH host key was replaced: restart the server, so that agents find it.")
