@@ -36,8 +36,8 @@ _COMMANDS = {
         "agent.server.cli.maintenance", "copy_database", "Copy everything from SQLite to PostgreSQL."
     ),
     "exchanges": LazyCommand("agent.server.cli.exchanges", "exchanges", "Show the last exchanges."),
-    "export": LazyCommand("agent.server.cli.transfer", "export", "Write agents and connections to a file."),
-    "import": LazyCommand("agent.server.cli.transfer", "import_", "Register the agents and connections of a file."),
+    "export": LazyCommand("agent.server.cli.transfer", "export", "Write all but secrets to a file."),
+    "import": LazyCommand("agent.server.cli.transfer", "import_", "Register what is in the file of an export."),
     "notices": LazyCommand("agent.server.cli.notices", "notices", "Show what the server told by itself, and to whom."),
     "audit": LazyCommand("agent.server.cli.audit", "audit", "Show who did what."),
 }

@@ -1,4 +1,4 @@
-"""``integration-server export`` and ``import``: agents and connections as a file without secrets."""
+"""``integration-server export`` and ``import``: agents, connections and client keys as a file without secrets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ No secret is in it: neither access tokens nor API keys nor client keys.
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @on_admin_api
 def export(api: AdminApi, file: Path, as_json: bool) -> None:
-    """Write agents and connections to a file, - for standard output."""
+    """Write agents, connections and client keys to a file, - for standard output."""
     document = api.get("export")
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if str(file) == "-" or as_json:
@@ -36,8 +36,8 @@ def export(api: AdminApi, file: Path, as_json: bool) -> None:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StartError(f"The file {file} cannot be written ({error.strerror}): name another one.") from None
-    agents, connections = len(document["agents"]), len(document["connections"])
-    click.echo(f"{agents} agents and {connections} connections are in {file}.")
+    agents, connections, keys = (len(document[kind]) for kind in ("agents", "connections", "client_keys"))
+    click.echo(f"{agents} agents, {connections} connections and {keys} client keys are in {file}.")
 
 
 @click.command(
@@ -46,14 +46,14 @@ def export(api: AdminApi, file: Path, as_json: bool) -> None:
 Example:
   integration-server import shops.json
 
-What is there already stays as it is. New agents get tokens, shown this once; new connections are off until their API
-key is entered with integration-server connections update.
+What is there already stays as it is. New agents and client keys get new secrets, shown this once; new
+connections are off until their API key is entered with integration-server connections update.
 """,
 )
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @on_admin_api
 def import_(api: AdminApi, file: Path, as_json: bool) -> None:
-    """Register the agents and connections of a file, - for standard input."""
+    """Register the agents, connections and client keys of a file, - for standard input."""
     made = api.post("import", body=_read(file))
     if as_json:
         print_json(made)
@@ -63,6 +63,8 @@ def import_(api: AdminApi, file: Path, as_json: bool) -> None:
         click.echo(f"Agent {new['agent']['name']}, its access token shown this once:\n{token}\n")
     for slug in made["connections"]:
         click.echo(f"Connection {slug}: enter its key with integration-server connections update {slug}")
+    for new in made["client_keys"]:
+        click.echo(f"Client key {new['client_key']['name']}, shown this once:\n{new['key']}\n")
     for sentence in made["skipped"]:
         click.echo(f"Left out: {sentence}")
 

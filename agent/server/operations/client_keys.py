@@ -48,6 +48,7 @@ async def create_client_key(
     all_connections: bool = False,
     methods: Collection[str] | None = None,
     expires_at: float | None = None,
+    enabled: bool = True,
 ) -> NewClientKey:
     """Mint a client key for the given connections (slugs, ids or names), or for all, now and later.
 
@@ -77,6 +78,7 @@ async def create_client_key(
                 sha256=digest(key),
                 all_connections=all_connections,
                 methods=narrowed,
+                enabled=enabled,
                 created_at=change.now,
                 expires_at=expires_at,
             )

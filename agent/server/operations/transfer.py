@@ -1,6 +1,7 @@
-"""Agents and connections as a document without secrets, to be taken to another server.
+"""Agents, connections and client keys as a document without secrets, to be taken to another server.
 
-Tokens and API keys are not in it: imported agents get new tokens, imported connections are off until a key is entered.
+Tokens and keys are not in it: imported agents and client keys get new ones, imported connections are off until their
+API key is entered.
 """
 
 from __future__ import annotations
@@ -17,31 +18,34 @@ from agent.server.db.tables import CONNECTIONS
 from agent.server.operations.agent_changes import create_agent
 from agent.server.operations.agent_tokens import NewAgent
 from agent.server.operations.agents import list_agents
+from agent.server.operations.client_keys import NewClientKey
 from agent.server.operations.connection_changes import check_may_leave_unverified, check_name_is_free, taken_slugs
 from agent.server.operations.connection_wish import ConnectionWish, settle_wish
 from agent.server.operations.connections import list_connections
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import AddressMissingError, OperationError
 from agent.server.operations.live_tables import NO_KEY
-from agent.server.operations.principal import Principal
+from agent.server.operations.principal import Permission, Principal
 from agent.server.operations.records import Connection, store_of
 from agent.server.operations.slugs import imported_slug
 from agent.server.operations.store_choice import read_candidates
+from agent.server.operations.transfer_keys import KeyWish, exported_keys, import_key
 
 FORMAT: Final = "integration-server/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a document: new agents with their tokens, slugs of new connections, and what was left out, why."""
+    """What became of a document: agents and client keys with their secrets, slugs; what was left out, and why."""
 
     agents: tuple[NewAgent, ...]
     connections: tuple[str, ...]
+    client_keys: tuple[NewClientKey, ...]
     skipped: tuple[str, ...]
 
 
-async def export_all(plane: ControlPlane) -> dict[str, Any]:
-    """The document: living agents, and all connections."""
+async def export_all(plane: ControlPlane, asker: Principal) -> dict[str, Any]:
+    """The document: living agents, all connections, and the living client keys where ``asker`` may see them."""
     agents = [agent for agent in (await list_agents(plane)).items if agent.revoked_at is None]
     return {
         "format": FORMAT,
@@ -55,6 +59,7 @@ async def export_all(plane: ControlPlane) -> dict[str, Any]:
             for agent in agents
         ],
         "connections": [_exported(connection) for connection in (await list_connections(plane)).items],
+        "client_keys": await exported_keys(plane) if asker.may(Permission.CLIENT_KEYS_READ) else [],
     }
 
 
@@ -63,11 +68,15 @@ async def import_all(
     asker: Principal,
     agents: Sequence[Mapping[str, Any]],
     connections: Sequence[tuple[str, ConnectionWish]],
+    client_keys: Sequence[KeyWish] = (),
 ) -> Imported:
     """Register what is not there yet; ``connections`` are slugs and wishes. What cannot be made is left out and named.
 
-    Raises AddressMissingError when an agent needs a public SSH address that is not known.
+    Raises AddressMissingError when an agent needs a public SSH address that is not known, ForbiddenError for client
+    keys of who may not mint them.
     """
+    if client_keys:
+        asker.require(Permission.CLIENT_KEYS_MINT)
     made: list[NewAgent] = []
     slugs: list[str] = []
     skipped: list[str] = []
@@ -83,7 +92,13 @@ async def import_all(
             slugs.append(await _import_connection(plane, asker, slug, wish))
         except OperationError as error:
             skipped.append(f"connection {wish.name}: {error}")
-    return Imported(tuple(made), tuple(slugs), tuple(skipped))
+    keys: list[NewClientKey] = []
+    for key in client_keys:
+        try:
+            keys.append(await import_key(plane, asker, key))
+        except OperationError as error:
+            skipped.append(f"client key {key.name}: {error}")
+    return Imported(tuple(made), tuple(slugs), tuple(keys), tuple(skipped))
 
 
 async def _import_connection(plane: ControlPlane, asker: Principal, slug: str, wish: ConnectionWish) -> str:

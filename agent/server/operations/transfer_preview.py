@@ -15,9 +15,10 @@ from agent.server.operations.connections import list_connections
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import OperationError
 from agent.server.operations.names import clean_name
-from agent.server.operations.principal import Principal
+from agent.server.operations.principal import Permission, Principal
 from agent.server.operations.slugs import imported_slug
 from agent.server.operations.store_choice import read_candidates
+from agent.server.operations.transfer_keys import KeyWish, check_key, key_names
 
 
 class Outcome(StrEnum):
@@ -45,10 +46,11 @@ class ImportPlan:
 
     agents: tuple[PlannedRecord, ...]
     connections: tuple[PlannedRecord, ...]
+    client_keys: tuple[PlannedRecord, ...]
 
     def count(self, outcome: Outcome) -> int:
         """How many records have this outcome."""
-        return sum(each.outcome is outcome for each in (*self.agents, *self.connections))
+        return sum(each.outcome is outcome for each in (*self.agents, *self.connections, *self.client_keys))
 
 
 async def plan_import(
@@ -56,11 +58,15 @@ async def plan_import(
     asker: Principal,
     agents: Sequence[Mapping[str, Any]],
     connections: Sequence[tuple[str, ConnectionWish]],
+    client_keys: Sequence[KeyWish],
 ) -> ImportPlan:
-    """What ``import_all`` would do with the same now, as far as it is known without asking a shop."""
+    """What ``import_all`` would do with the same now, as far as it is known without asking a shop. Raises as that."""
+    if client_keys:
+        asker.require(Permission.CLIENT_KEYS_MINT)
     planned = await _plan_agents(plane, agents)
     coming = {each.name for each in planned if each.outcome is Outcome.NEW}
-    return ImportPlan(planned, await _plan_connections(plane, asker, connections, coming))
+    stores = await _plan_connections(plane, asker, connections, coming)
+    return ImportPlan(planned, stores, await _plan_keys(plane, client_keys, stores))
 
 
 async def _plan_agents(plane: ControlPlane, agents: Sequence[Mapping[str, Any]]) -> tuple[PlannedRecord, ...]:
@@ -114,6 +120,27 @@ async def _plan_connections(
         except OperationError as error:
             planned = PlannedRecord(number, name, Outcome.LEFT_OUT, str(error))
         found.append(planned)
+    return tuple(found)
+
+
+async def _plan_keys(
+    plane: ControlPlane, wishes: Sequence[KeyWish], stores: Sequence[PlannedRecord]
+) -> tuple[PlannedRecord, ...]:
+    taken = await key_names(plane)
+    there = {connection.name for connection in (await list_connections(plane)).items}
+    there |= {each.name for each in stores if each.outcome is Outcome.NEW}
+    seen: set[str] = set()
+    found = []
+    for number, wish in enumerate(wishes, 1):
+        try:
+            name = check_key(plane, wish, seen, there)
+            outcome, sentence = Outcome.NEW, ""
+            if name in taken:
+                outcome, sentence = Outcome.STAYS, "A client key of this name exists."
+            seen.add(name)
+        except OperationError as error:
+            name, outcome, sentence = wish.name, Outcome.LEFT_OUT, str(error)
+        found.append(PlannedRecord(number, name, outcome, sentence))
     return tuple(found)
 
 

@@ -80,12 +80,12 @@ def _parsed(content: bytes) -> Any:  # noqa: ANN401 - any JSON
 def _sentence(document: dict[str, Any], place: Sequence[int | str], said: str) -> str:
     """``Connection 4 "Shop Lyon", store_url: ...``; the name only where it is one."""
     match list(place):
-        case [("agents" | "connections") as kind, int(at), *field]:
+        case [("agents" | "connections" | "client_keys") as kind, int(at), *field]:
             record = document[kind][at]
             name = record.get("name") if isinstance(record, dict) else None
             shown = f' "{name}"' if isinstance(name, str) and name.isprintable() and 0 < len(name) <= 100 else ""
             where = _where(field)
-            return f"{kind[:-1].capitalize()} {at + 1}{shown}{f', {where}' if where else ''}: {said}."
+            return f"{kind[:-1].replace('_', ' ').capitalize()} {at + 1}{shown}{f', {where}' if where else ''}: {said}."
         case found:
             return f"{_where(found)}: {said}."
 

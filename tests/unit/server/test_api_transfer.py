@@ -5,6 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
+from agent.server.operations.principal import ForbiddenError, Permission, Principal, Role
+from agent.server.operations.transfer import export_all, import_all
+from agent.server.operations.transfer_keys import KeyWish
+from agent.server.operations.transfer_preview import plan_import
 from tests.kit.control_plane import API_KEY, SSH_ADDRESS, ControlApi, control_api
 from tests.kit.server_cli import ServerCli
 
@@ -70,7 +76,7 @@ async def test_importing_again_leaves_everything_as_it_is(api: ControlApi) -> No
     _, document = await filled(api)
     before = await api.call("GET", "export")
     status, made = await api.call("POST", "import", document)
-    assert (status, made["agents"], made["connections"], len(made["skipped"])) == (200, [], [], 3)
+    assert (status, made["agents"], made["connections"], len(made["skipped"])) == (200, [], [], 4)
     assert await api.call("GET", "export") == before
 
 
@@ -91,7 +97,7 @@ async def test_a_document_that_cannot_be_is_refused_whole(api: ControlApi) -> No
 def test_by_command(cli: ServerCli, tmp_path: Path) -> None:
     assert cli("agents", "create", "warehouse", "--public-ssh-address", SSH_ADDRESS).code == 0
     file = tmp_path / "shops.json"
-    assert "1 agents and 0 connections" in cli("export", str(file)).out
+    assert "1 agents, 0 connections and 0 client keys" in cli("export", str(file)).out
     cli("agents", "delete", "warehouse", "--yes")
     assert "psa1_" in cli("import", str(file)).out
     assert "Left out: agent warehouse" in cli("import", str(file)).out
@@ -106,3 +112,67 @@ async def test_one_agent_that_cannot_be_does_not_cost_the_others_their_tokens(ap
     assert (status, [new["agent"]["name"] for new in made["agents"]]) == (200, ["good", "last"])
     assert len(made["skipped"]) == 2
     assert "control characters" in made["skipped"][0]
+
+
+async def test_client_keys_travel_without_the_key_and_open_the_same(api: ControlApi, tmp_path: Path) -> None:
+    for name in ("Shop Lyon", "Shop Paris", "Gone"):
+        await api.connection(name)
+    old = await api.created("client-keys", name="erp", connections=["shop-lyon", "shop-paris"], methods=["GET"])
+    end = "2099-01-01T00:00:00Z"
+    await api.created("client-keys", name="all", all_connections=True, expires_at=end)
+    for name in ("off", "revoked"):
+        await api.created("client-keys", name=name, connections=["shop-lyon"])
+    await api.call("POST", "client-keys/off/disable")
+    await api.call("POST", "client-keys/revoked/revoke")
+    await api.created("client-keys", name="lost", connections=["gone"])
+    await api.call("DELETE", "connections/gone")
+    _, document = await api.call("GET", "export")
+    assert old["key"] not in api.text
+    assert [key["name"] for key in document["client_keys"]] == ["erp", "all", "off", "lost"]
+    async with control_api(tmp_path / "other") as other:
+        await other.connection("Shop Paris", store_url="https://elsewhere.example.com/api/")
+        status, made = await other.call("POST", "import", document)
+        assert status == 200
+        assert [each for each in made["skipped"] if "client key" in each] == [
+            "client key lost: It opens no connection: those that it opened were deleted."
+        ]
+        keys = {new["client_key"]["name"]: new for new in made["client_keys"]}
+        erp, everything, off = (keys[name]["client_key"] for name in ("erp", "all", "off"))
+        assert (sorted(erp["connections"]), erp["methods"]) == (["shop-lyon", "shop-paris"], ["GET"])
+        assert (everything["connections"], everything["expires_at"]) == (None, end)
+        assert (off["state"], off["connections"]) == ("disabled", ["shop-lyon"])
+        assert other.admits("shop-paris", keys["erp"]["key"]) is not None
+        assert other.admits("shop-paris", old["key"]) is None
+        assert other.admits("shop-paris", keys["off"]["key"]) is None
+
+
+async def test_keys_that_cannot_be_are_left_out_and_named(api: ControlApi) -> None:
+    await api.connection("Lyon")
+    key = {"name": "erp", "connections": ["Lyon"], "methods": None}
+    wrong = [
+        key,
+        key,
+        key | {"name": "far", "connections": ["Nowhere"]},
+        key | {"name": "late", "expires_at": "2001-01-01T00:00:00Z"},
+    ]
+    status, made = await api.call("POST", "import", {"client_keys": wrong})
+    assert (status, [new["client_key"]["name"] for new in made["client_keys"]]) == (200, ["erp"])
+    assert made["skipped"] == [
+        "client key erp: A client key of this name exists.",
+        'client key far: It opens the connection "Nowhere", which is not there: import that, too.',
+        "client key late: It has expired.",
+    ]
+    assert (await api.call("POST", "import", {"client_keys": [{"name": "x", "methods": None}]}))[0] == 422
+
+
+async def test_who_may_not_read_or_mint_client_keys_neither_exports_nor_imports_them(api: ControlApi) -> None:
+    await api.created("client-keys", name="erp", all_connections=True)
+    reader = Principal("token:r", Role.ADMIN, scopes=frozenset({Permission.CONNECTIONS_READ.scope}))
+    assert (await export_all(api.plane, reader))["client_keys"] == []
+    agents_alone = frozenset({Permission.AGENTS_MINT.scope, Permission.CONNECTIONS_WRITE.scope})
+    minter = Principal("token:m", Role.ADMIN, scopes=agents_alone)
+    wish = KeyWish("new", None, None, None, enabled=True)
+    with pytest.raises(ForbiddenError):
+        await import_all(api.plane, minter, [], [], [wish])
+    with pytest.raises(ForbiddenError):
+        await plan_import(api.plane, minter, [], [], [wish])

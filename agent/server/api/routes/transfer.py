@@ -19,15 +19,16 @@ Reader = Annotated[Principal, Depends(Needs(Permission.CONNECTIONS_READ))]
 
 
 @router.get("/export", responses=problems())
-async def export(plane: Plane, _asker: Reader) -> TransferDocument:
-    """All living agents and connections, without tokens and API keys."""
-    return document_of(await export_all(plane))
+async def export(plane: Plane, asker: Reader) -> TransferDocument:
+    """All living agents, connections and client keys, without a secret; client keys only for who may read them."""
+    return document_of(await export_all(plane, asker))
 
 
 @router.post("/import", responses=problems(409, 422))
 async def import_(plane: Plane, asker: Minter, document: TransferDocument) -> ImportShown:
-    """Register what is not there yet: agents get new tokens, connections are off until their key is entered."""
+    """Register what is not there yet: agents and client keys get new secrets, connections are off without their key."""
     wishes = [(each.slug, each.wish()) for each in document.connections]
     agents = [agent.model_dump() for agent in document.agents]
     asker.require(Permission.CONNECTIONS_WRITE)
-    return ImportShown.of(await import_all(plane, asker, agents, wishes))
+    keys = [each.wish() for each in document.client_keys]
+    return ImportShown.of(await import_all(plane, asker, agents, wishes, keys))

@@ -1,4 +1,4 @@
-"""Export and import: agents and connections as a file without secrets."""
+"""Export and import: agents, connections and client keys as a file without secrets."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from agent.server.api.models.transfer import TransferDocument, document_of
+from agent.server.operations.connection_wish import ConnectionWish
 from agent.server.operations.connections import list_connections
 from agent.server.operations.failures import AddressMissingError
 from agent.server.operations.principal import Permission
 from agent.server.operations.transfer import Imported, export_all, import_all
+from agent.server.operations.transfer_keys import KeyWish
 from agent.server.operations.transfer_preview import Outcome, plan_import
 from agent.server.panel.import_file import FILE_MAX_BYTES, ImportFileError, pack, read_import, unpack
 from agent.server.panel.shown_once import Kind
@@ -36,7 +38,7 @@ async def transfer_page(visitor: Visitor = _READS) -> Response:
 @router.get("/export")
 async def export(visitor: Visitor = _READS) -> Response:
     """The file."""
-    document = document_of(await export_all(visitor.plane)).model_dump(mode="json")
+    document = document_of(await export_all(visitor.plane, visitor.principal)).model_dump(mode="json")
     name = f"integration-server-{datetime.fromtimestamp(visitor.plane.clock(), UTC):%Y-%m-%d}.json"
     return Response(
         json.dumps(document, indent=2, ensure_ascii=False) + "\n",
@@ -68,20 +70,23 @@ async def import_(submitted: Submitted = _IMPORT) -> Response:
         document = read_import(content)
     except ImportFileError as error:
         return _page(visitor, error.sentences, 422)
-    agents, wishes = _records(document)
+    agents, wishes, keys = _records(document)
     address = submitted.text("public_ssh_address")
     if address:
         agents = [{**agent, "public_ssh_address": address} for agent in agents]
     try:
-        made = await import_all(visitor.plane, visitor.principal, agents, wishes)
+        made = await import_all(visitor.plane, visitor.principal, agents, wishes, keys)
     except AddressMissingError as error:
         return await _preview(visitor, content, document, errors_of(error), 422)
     return _imported(visitor, made)
 
 
-def _records(document: TransferDocument) -> tuple[list[dict[str, Any]], list[Any]]:
+def _records(
+    document: TransferDocument,
+) -> tuple[list[dict[str, Any]], list[tuple[str, ConnectionWish]], list[KeyWish]]:
     agents = [agent.model_dump() for agent in document.agents]
-    return agents, [(each.slug, each.wish()) for each in document.connections]
+    connections = [(each.slug, each.wish()) for each in document.connections]
+    return agents, connections, [each.wish() for each in document.client_keys]
 
 
 async def _uploaded(submitted: Submitted) -> bytes:
@@ -97,10 +102,10 @@ async def _preview(
     visitor: Visitor, content: bytes, document: TransferDocument, errors: Mapping[str, str], status: int = 200
 ) -> Response:
     plane = visitor.plane
-    agents, wishes = _records(document)
+    agents, wishes, keys = _records(document)
     return visitor.page(
         "transfer/preview.html",
-        plan=await plan_import(plane, visitor.principal, agents, wishes),
+        plan=await plan_import(plane, visitor.principal, agents, wishes, keys),
         outcomes=Outcome,
         packed=pack(content),
         known_address=plane.facts.public_ssh_address or await plane.remembered("public_ssh_address"),

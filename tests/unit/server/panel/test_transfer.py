@@ -158,3 +158,20 @@ def test_a_packed_file_comes_back_and_a_bomb_does_not() -> None:
     bomb = pack(b" " * (100 * FILE_MAX_BYTES))
     assert len(unpack(bomb)) == FILE_MAX_BYTES + 1
     assert read_import(b"\xef\xbb\xbf" + content).agents[0].name == "warehouse"
+
+
+async def test_new_client_keys_are_shown_once(panel: Panel, api: ControlApi) -> None:
+    await api.connection("Lyon")
+    await api.created("client-keys", name="there", all_connections=True)
+    wish = {"methods": None}
+    keys = [wish | {"name": "erp", "connections": ["Lyon"]}, wish | {"name": "there", "connections": None}]
+    keys.append(wish | {"name": "far", "connections": ["Nowhere"]})
+    page = (await upload(panel, json.dumps({"format": "integration-server/1", "client_keys": keys}).encode())).text
+    for sentence in ("1 record is made, 1 stays as it is, 1 left out", "A client key of this name exists.", "Nowhere"):
+        assert sentence in page
+    answer = await panel.post("/transfer/import", {"document": packed_in(page)}, "admin")
+    done = (await panel.get(answer.fields["location"], "admin")).text
+    secrets = [found for found in re.findall(r">([A-Za-z0-9_-]{30,})<", done) if api.admits("lyon", found)]
+    assert len(secrets) == 1
+    assert "Made: 0 agents, 0 connections, 1 client key." in done
+    assert {each["name"] for each in (await api.call("GET", "client-keys"))[1]} == {"there", "erp"}
