@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -48,16 +50,43 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
+    def start(self) -> None:
+        """Let it run; returns when it answers."""
+        options = " ".join(f"-c {option}" for option in (*_FAST, f"unix_socket_directories={self.directory}"))
+        self._control("-l", str(self.directory / "log"), "-o", options, "start")
+
+    @contextlib.contextmanager
+    def down(self) -> Iterator[None]:
+        """It does not run, as when its machine is restarted; everybody who was connected is cut."""
+        self._control("-m", "fast", "stop")
+        try:
+            yield
+        finally:
+            self.start()
+
     def stop(self) -> None:
         """End it and remove its files."""
-        data = self.directory / "data"
-        subprocess.run(
-            [*self.as_owner, self.programs / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"],
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+        self._control("-m", "immediate", "stop")
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _control(self, *arguments: str) -> None:
+        run_as((*self.as_owner, str(self.programs / "pg_ctl"), "-D", str(self.directory / "data"), "-w", *arguments))
+
+
+def run_as(command: tuple[str, ...]) -> None:
+    """Run one of PostgreSQL's programs to its end."""
+    done = subprocess.run(
+        command,
+        # Not a pipe: the server would inherit it, and its end be waited for.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+        env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 _running: list[Cluster] = []
@@ -100,43 +129,8 @@ def _start() -> Cluster:
         owner = pwd.getpwnam("postgres")
         os.chown(directory, owner.pw_uid, owner.pw_gid)
         as_owner = ("setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups")
-    data = directory / "data"
-    options = " ".join(f"-c {option}" for option in (*_FAST, f"unix_socket_directories={directory}"))
-    for command in (
-        [
-            *as_owner,
-            str(programs / "initdb"),
-            "-D",
-            str(data),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "--no-sync",
-            "-E",
-            "UTF8",
-        ],
-        [
-            *as_owner,
-            str(programs / "pg_ctl"),
-            "-D",
-            str(data),
-            "-l",
-            str(directory / "log"),
-            "-o",
-            options,
-            "-w",
-            "start",
-        ],
-    ):
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd="/",
-            env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    return Cluster(directory, programs, as_owner)
+    own = Cluster(directory, programs, as_owner)
+    initdb = ("-D", str(directory / "data"), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+    run_as((*as_owner, str(programs / "initdb"), *initdb))
+    own.start()
+    return own
