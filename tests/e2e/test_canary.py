@@ -183,8 +183,9 @@ async def an_agent(site: CanarySite) -> None:
         await site.api("PATCH", "connections/far", {"key_in": "ws_key", "api_key": WRONG_KEY}, status=200)
         await site.api("POST", "connections/far/test", status=200)
         await site.gateway("/far/api/products", key, status=401)
-        for command in (["status"], ["check"]):
+        for command in (["status", "--json"], ["config", "check"]):
             done = await agent_command("--config", str(agent.config), *command, home=agent.directory)
+            assert "Usage:" not in done.err, done.err
             site.keep(f"prestashop-agent {command[0]}", {}, (done.out + done.err).encode())
         await site.looked_at("/agents")
         await site.api("POST", "agents/warehouse/revoke", status=200)
