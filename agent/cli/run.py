@@ -34,7 +34,8 @@ def run(
     log_format: str | None,
 ) -> int:
     """Connect to the integration server and serve the stores until told to stop."""
-    from agent.daemon import Source, run_daemon
+    from agent.daemon import run_daemon
+    from agent.source import Source
 
     overrides = given_settings(
         token_file=token_file,

@@ -1,0 +1,53 @@
+"""Where the settings of a running agent come from, and the values that its parts take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.forward.target import ForwardTimeouts
+from agent.locations import Locations
+from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
+from agent.tunnel.backoff import BackoffLimits
+from agent.tunnel.config import TunnelConfig
+from agent.tunnel.flow import LinkLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the settings of this process come from; a reload reads all of it again."""
+
+    config: Path | None
+    environ: Mapping[str, str]
+    overrides: Mapping[str, Any]
+    is_root: bool
+
+    def read(self) -> tuple[AgentSettings, Locations]:
+        """The settings as they are now. Raises ``SettingsError``."""
+        return load_agent_settings(self.config, self.environ, self.overrides, is_root=self.is_root)
+
+
+def tunnel_config(settings: AgentSettings) -> TunnelConfig:
+    """The settings that concern the tunnels, as the supervisor takes them."""
+    reconnect, heartbeat, timeouts = settings.reconnect, settings.heartbeat, settings.timeouts
+    return TunnelConfig(
+        tunnels=settings.tunnels,
+        connect_timeout_s=timeouts.ssh_connect_s,
+        login_timeout_s=timeouts.ssh_login_s,
+        heartbeat_interval_s=heartbeat.interval_s,
+        silence_limit_s=heartbeat.silence_s,
+        link=LinkLimits.within(heartbeat.silence_s),
+        backoff=BackoffLimits(first_s=reconnect.first_s, cap_s=reconnect.max_s, reset_after_s=reconnect.stable_s),
+    )
+
+
+def forward_timeouts(timeouts: TimeoutSettings) -> ForwardTimeouts:
+    """The settings that concern one exchange."""
+    return ForwardTimeouts(
+        connect_s=timeouts.store_connect_s,
+        tls_s=timeouts.store_tls_s,
+        first_byte_s=timeouts.store_first_byte_s,
+        stall_s=timeouts.store_stall_s,
+    )
