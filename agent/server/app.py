@@ -21,6 +21,8 @@ from agent.server.panel_open import Announce
 from agent.server.running import running
 from agent.server.settings import ServerSettings
 from agent.server.state import opened_state
+from agent.service_life import ServiceLife
+from agent.systemd import ServiceManager
 
 _ON_HANGUP: Final = "Settings are read at the start only: restart this server (SIGTERM loses no request)."
 
@@ -40,8 +42,9 @@ def run_server(
     os.umask(0o077)
     allow_open_files()
     inherited = InheritedSockets.take(os.environ, os.getpid())
+    manager = ServiceManager.take(os.environ, os.getpid())
     with hold_data_directory(settings.data_dir):
-        uvloop.run(_serve(settings, environ, announce, ready_file, inherited))
+        uvloop.run(_serve(settings, environ, announce, ready_file, inherited, manager))
 
 
 async def _serve(
@@ -50,6 +53,7 @@ async def _serve(
     announce: Announce,
     ready_file: Path | None,
     inherited: InheritedSockets,
+    manager: ServiceManager,
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -65,7 +69,12 @@ async def _serve(
     async with opened_state(settings, environ) as state:
         if state.host_key.created:
             announce(f"host key  made, {state.host_key.fingerprint}")
-        async with running(state, announce, ready_file, inherited, hurry, stop.set, send_notice):
+        async with (
+            ServiceLife(manager) as life,  # the outer one: it tells of the drain, too
+            running(state, announce, ready_file, inherited, hurry, stop.set, send_notice) as report,
+        ):
+            life.ready(report.sentence, report.stuck)
             await stop.wait()
+            life.stopping()
             _LOG.info("server.stopping", drain_timeout_s=settings.drain_timeout_s)
     _LOG.info("server.stopped")
