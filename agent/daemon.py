@@ -17,7 +17,7 @@ from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
 from agent.local_socket import SOCKET_NAME, LocalSocket
-from agent.log import configure_logging
+from agent.log import IS_JSON, configure_logging
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
@@ -30,6 +30,7 @@ from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, forward_timeouts, tunnel_config
 from agent.systemd import ServiceManager
+from agent.terminal_log import TerminalRenderer
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -54,7 +55,7 @@ def run_daemon(source: Source) -> int:
     openings = read_openings(settings.stores)
     for opening in openings:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
-    configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
+    configure_logging(settings.log.level, IS_JSON[settings.log.format], on_terminal=TerminalRenderer)
     with Instance.claim(places.state_dir) as instance:
         daemon = Daemon(source, settings, token, instance.id, proxy, manager)
         _log.info(

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 import uvloop
 
-from agent.log import configure_logging
+from agent.log import IS_JSON, configure_logging
 from agent.server.data_directory import hold_data_directory
 from agent.server.inherited_sockets import InheritedSockets
 from agent.server.notice_assembly import notice_sender
@@ -37,8 +37,7 @@ def run_server(
     ``announce`` gets one line per listener; ``ready_file`` is written, whole, as JSON when all of them listen.
     Raises StartError or SettingsError, one sentence, when it cannot start.
     """
-    log_format = {"auto": None, "json": True, "text": False}[settings.log.format]
-    configure_logging(settings.log.level, log_format)
+    configure_logging(settings.log.level, IS_JSON[settings.log.format])
     os.umask(0o077)
     allow_open_files()
     inherited = InheritedSockets.take(os.environ, os.getpid())
