@@ -49,17 +49,21 @@ def test_the_exposure_is_low(systemd_analyze: str, unit: str) -> None:
     }
 
 
-def test_systemd_finds_nothing_wrong(systemd_analyze: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_encrypted", [False, True])
+def test_systemd_finds_nothing_wrong(systemd_analyze: str, tmp_path: Path, is_encrypted: bool) -> None:
     """In a root of its own, where the programs are stubs and the agent has an instance."""
     units, programs = tmp_path / "etc/systemd/system", tmp_path / "usr/bin"
-    for directory in (units, programs, tmp_path / "bin"):
+    for directory in (units, programs):
         directory.mkdir(parents=True)
-    for program in (programs / "prestashop-agent", programs / "integration-server", tmp_path / "bin/kill"):
+    for program in (programs / "prestashop-agent", programs / "integration-server"):
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
     ours = (*UNITS.glob("*.service"), *UNITS.glob("*.socket"))
     for unit in ours:
         shutil.copy(unit, units)
+    if is_encrypted:
+        (units / f"{AGENT}.d").mkdir()
+        shutil.copy(UNITS / "prestashop-agent-encrypted-token.conf", units / f"{AGENT}.d")
     for target in ("sysinit", "basic", "shutdown", "sockets", "multi-user", "network-online"):
         (units / f"{target}.target").write_text("[Unit]\nDefaultDependencies=no\n")
     named = [unit.name.replace("@.", "@lyon.") for unit in ours]
