@@ -24,7 +24,7 @@ def service_sentence(tunnels: Sequence[TunnelStatus], in_flight: int, *, is_stop
     if ending is None:
         return f"connecting to {nearest.server}"
     waits_for = "a person" if ending.reason.needs_a_person else "the server"
-    said = f"waiting for {waits_for}: {ending.reason.value.replace('_', ' ')}"
+    said = f"waiting for {waits_for}: {ending.reason.value}"
     if nearest.state in _ATTEMPTS or nearest.next_attempt_in_s is None:
         return f"{said}, trying {nearest.server}"
     return f"{said}, next attempt in {nearest.next_attempt_in_s:.0f} s"

@@ -36,7 +36,7 @@ def _tunnel(lead: str) -> Callable[[Fields], str]:
     def words(fields: Fields) -> str:
         wait_s = fields["retry_in_s"]
         when = f"in {wait_s:g} s" if wait_s else "at once"
-        return f"Tunnel {fields['index']} {lead} {fields['detail']} Next attempt {when}."
+        return f"Tunnel {fields['index']} {lead} ({fields['reason']}). {fields['detail']} Next attempt {when}."
 
     return words
 
@@ -97,10 +97,10 @@ _WORDS: Final[Mapping[str, str | Callable[[Fields], str]]] = {
     "tunnel.connecting": "Tunnel {index} connects to {server}.",
     "tunnel.drain_incomplete": "The time is over; still running, and cut off now: {in_flight}.",
     "tunnel.draining": "Tunnel {index}: the server is about to leave; what runs goes on.",
-    "tunnel.lost": _tunnel("is down."),
+    "tunnel.lost": _tunnel("is down"),
     "tunnel.next_pins": "Tunnel {index}: the server announces its next host key.",
     "tunnel.ready": "Tunnel {index} is up to {server}, server version {server_version}.",
-    "tunnel.refused": _tunnel("is turned away."),
+    "tunnel.refused": _tunnel("is turned away"),
     "tunnel.state": _state,
-    "tunnel.unreachable": _tunnel("is not up."),
+    "tunnel.unreachable": _tunnel("is not up"),
 }

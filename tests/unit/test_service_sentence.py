@@ -45,7 +45,7 @@ REFUSED = replace(NEW, state=State.SLOW, last_ending=Ending(EndReason.TOKEN_REFU
             "2 of 2 tunnels up to tunnel.example.com:2222 and b.example.com:443, 0 exchanges in flight",
         ),
         ((REFUSED, LOST), 0, "waiting for the server: unreachable, next attempt in 12 s"),
-        ((REFUSED, REFUSED), 0, "waiting for a person: token refused, next attempt in 58 s"),
+        ((REFUSED, REFUSED), 0, "waiting for a person: token_refused, next attempt in 58 s"),
         (
             (replace(LOST, state=State.CONNECTING, next_attempt_in_s=None), LOST),
             0,

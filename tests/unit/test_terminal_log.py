@@ -27,7 +27,14 @@ EXCHANGE = {
     "bytes_from_store": 1200,
     "request_id": "r-1",
 }
-LOST = {"event": "tunnel.lost", "level": "warning", "index": 1, "detail": "The link broke.", "retry_in_s": 0.4}
+LOST = {
+    "event": "tunnel.lost",
+    "level": "warning",
+    "index": 1,
+    "reason": "lost",
+    "detail": "The link broke.",
+    "retry_in_s": 0.4,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -89,10 +96,10 @@ def test_the_first_block_says_where_to_and_what_is_open() -> None:
 def test_what_is_true_of_two_tunnels_is_told_once() -> None:
     first, other = LOST, LOST | {"index": 0}
     assert Renderer()(first, other, other, LOST | {"detail": "Another.", "index": 1}) == [
-        "02:00:09 Tunnel 1 is down. The link broke. Next attempt in 0.4 s.",
-        "02:00:09 Tunnel 0 is down. The same as tunnel 1. Next attempt in 0.4 s.",
-        "02:00:09 Tunnel 0 is down. The link broke. Next attempt in 0.4 s.",
-        "02:00:09 Tunnel 1 is down. Another. Next attempt in 0.4 s.",
+        "02:00:09 Tunnel 1 is down (lost). The link broke. Next attempt in 0.4 s.",
+        "02:00:09 Tunnel 0 is down (lost). The same as tunnel 1. Next attempt in 0.4 s.",
+        "02:00:09 Tunnel 0 is down (lost). The link broke. Next attempt in 0.4 s.",
+        "02:00:09 Tunnel 1 is down (lost). Another. Next attempt in 0.4 s.",
     ]
 
 
@@ -127,7 +134,7 @@ def test_events_without_words_fields_or_with_a_traceback_are_shown_as_ever() -> 
 def test_no_text_of_the_other_side_can_forge_a_line() -> None:
     evil = "a\n02:00:10 GET\x1b[2J\u202e"
     shown = Renderer()(LOST | {"detail": evil}, EXCHANGE | {"target": evil, "method": evil, "error": evil})
-    assert len(shown) == 4
+    assert [line[:8] for line in shown if not line.startswith(" ")] == ["02:00:09", "02:00:09"]
     assert all(line.isprintable() for line in shown)
 
 
