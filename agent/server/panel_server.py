@@ -50,6 +50,11 @@ class PanelServer:
         self._server = EmbeddedUvicorn(config)
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_serving(self) -> bool:
+        """True while it answers."""
+        return self._task is not None and not self._task.done()
+
     async def start(self, host: str, port: int, passed: Sequence[socket.socket] = ()) -> int:
         """Listen there, or on the sockets that were passed on; the port. Raises StartError."""
         sockets = list(passed) or [self._open(host, port)]

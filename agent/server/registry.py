@@ -119,6 +119,10 @@ class Registry:
 
         return unsubscribe
 
+    def counts(self) -> tuple[int, int]:
+        """Agents that have a tunnel, and tunnels."""
+        return len(self._tunnels), sum(map(len, self._tunnels.values()))
+
     def snapshot(self) -> tuple[TunnelSnapshot, ...]:
         """All tunnels, for the control plane."""
         return tuple(TunnelSnapshot.of(tunnel) for tunnels in self._tunnels.values() for tunnel in tunnels)

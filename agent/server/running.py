@@ -33,6 +33,7 @@ from agent.server.ready_file import write_ready_file
 from agent.server.registry import Registry
 from agent.server.routes import Route
 from agent.server.self_report import SelfReport
+from agent.server.service_report import ServiceReport
 from agent.server.sshd import SshEndpoint
 from agent.server.state import ServerState
 from agent.server.traffic import ExchangeEntry, Traffic
@@ -56,7 +57,7 @@ async def running(
     hurry: asyncio.Event,
     on_lost: Callable[[], None],
     send_notice: SendNotice,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[ServiceReport]:
     """All listeners, in the order in which one needs the other; taken down in the reverse order.
 
     ``on_lost`` is called when another server has taken the database; ``send_notice`` sends what is noticed.
@@ -143,7 +144,7 @@ async def running(
         plane.listening_panel_url = people.url if people is not None else None
         stack.push_async_callback(_drained, gateway, settings.drain_timeout_s, hurry)  # early: status shows it
         watch = settings.watch
-        await stack.enter_async_context(
+        watches = await stack.enter_async_context(
             watching(plane, registry, test_interval_s=watch.test_interval_s, offline_after_s=watch.offline_after_s)
         )
 
@@ -169,7 +170,17 @@ async def running(
             stack.callback(lambda: ready_file.unlink(missing_ok=True))
         _LOG.info("server.ready", **ready)
         try:
-            yield
+            yield ServiceReport(
+                registry,
+                gateway,
+                {
+                    "ssh": lambda: endpoint.is_serving,
+                    "gateway": lambda: gateway.is_serving,
+                    "admin": lambda: admin.is_serving,
+                    "panel": lambda: people is None or people.is_serving(),
+                },
+                [*writing, *watches],
+            )
         finally:
             await stack.aclose()
             unsubscribe()

@@ -71,6 +71,12 @@ class SshEndpoint:
         return len(self._context.links)
 
     @property
+    def is_serving(self) -> bool:
+        """True while it accepts connections and looks after those that are there."""
+        is_watched = self._sweep is not None and not self._sweep.done()
+        return is_watched and all(acceptor.is_serving() for acceptor in self._acceptors)
+
+    @property
     def door(self) -> DoorReport:
         """Who logs in, waits for that, or was turned away."""
         return self._context.doorkeeper.report()
