@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 import agent
+from agent.errors import StartError
 from agent.exchange_log import log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
@@ -63,6 +64,7 @@ def run_daemon(source: Source) -> int:
         )
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
+        local.on("reload", lambda _request: daemon.reload())
         return _run(_beside(local, daemon.serve(openings)))
 
 
@@ -94,7 +96,16 @@ class Daemon:
         self._proxy = proxy
         self._signals = ProcessSignals()
         self._stores = OpenedStores(instance_id)
+        self._reloading: Reloading | None = None
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
+
+    async def reload(self) -> dict[str, Any]:
+        """What the command ``reload`` answers, once the settings are in force. Raises ``AgentError`` as a refusal."""
+        if self._reloading is None:
+            raise StartError("The agent is starting and reads its settings now: ask again in a moment.")
+        later = await self._reloading.asked()
+        file = str(self._source.read()[1].config_file)
+        return {"settings_file": file, "stores": len(self._stores.grants), "need_restart": list(later)}
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
@@ -117,7 +128,9 @@ class Daemon:
         self.report.watch(context, supervisor)
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
-        reload = Reloading(self._source, self._settings, stores, self._proxy, context, supervisor, self._token.servers)
+        reload = self._reloading = Reloading(
+            self._source, self._settings, stores, self._proxy, context, supervisor, self._token.servers
+        )
         running = asyncio.create_task(supervisor.run(), name="supervisor")
         reloading = asyncio.create_task(reload.run(signals.reload), name="reload")
         try:

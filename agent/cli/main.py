@@ -16,6 +16,8 @@ PROGRAM = "prestashop-agent"
 
 _COMMANDS = {
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
+    "stores": LazyCommand("agent.cli.stores", "stores", "Open stores to the server, close them, list them."),
+    "reload": LazyCommand("agent.cli.reload", "reload", "Have the running agent read its settings anew."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
