@@ -15,6 +15,7 @@ from agent.doctor.finding import Finding, OwnLayer, Subject
 from agent.examination.machine import Given, Source, look_at_settings, look_at_state, look_at_token
 from agent.examination.notes import Notes, Tell
 from agent.examination.server import Around, examine_server
+from agent.examination.service import look_at_open_files, look_at_process, look_at_service, look_at_versions
 from agent.examination.store import examine_store
 from agent.opening import Opening
 from agent.settings import AgentSettings
@@ -75,7 +76,11 @@ async def _machine(source: Source, tell: Tell) -> tuple[Given, AccessToken | Non
     notes = Notes(Subject.MACHINE, "", tell)
     given = look_at_settings(source, notes)
     token = look_at_token(given.places, notes)
-    look_at_state(given.places, notes)
+    holder = look_at_state(given.places, notes)
+    report = await look_at_process(given, source.environ, holder, notes)
+    await look_at_service(source.environ, notes)
+    look_at_open_files(given, report, notes)
+    look_at_versions(notes)
     return given, token
 
 

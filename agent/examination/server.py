@@ -86,7 +86,7 @@ async def _inside(probe: Probe, sock: socket.socket, around: Around, notes: Note
     except LoginError as error:
         layer = OwnLayer.LOGIN if error.pin_matched else OwnLayer.HOST_KEY
         if error.pin_matched:
-            notes.ok(OwnLayer.HOST_KEY, "The server shows a host key that the access token pins.")
+            notes.ok(OwnLayer.HOST_KEY, "It is one that the access token pins.")
         raise _stopped(notes, layer, error.ending) from None
     _logged_in(client, began, around.token, notes)
     welcome = await _control(probe, around.config.login_timeout_s, notes)
@@ -99,11 +99,11 @@ def _logged_in(client: PinnedClient, began: float, token: AccessToken, notes: No
     shown_at = client.key_shown_at
     notes.ok(
         OwnLayer.HOST_KEY,
-        "The server shows the host key that the access token pins.",
+        "It is one that the access token pins.",
         facts={"host_key": client.host_key},
         elapsed_ms=(shown_at - began) * 1000,
     )
-    finding = f"The server takes the access token of agent {token.agent_id}."
+    finding = f"The access token of agent {token.agent_id} is taken."
     notes.ok(OwnLayer.LOGIN, finding, elapsed_ms=(now - shown_at) * 1000)
 
 
@@ -137,7 +137,7 @@ def look_at_clock(there_unix_s: float | None, whose: str, here_unix_s: float, no
     word = "ahead of" if off_s > 0 else "behind"
     facts = {"off_s": round(off_s, 1)}
     if abs(off_s) < CLOCK_OFF_S:
-        notes.ok(OwnLayer.CLOCK, f"This machine and {whose} agree on the time.", facts=facts)
+        notes.ok(OwnLayer.CLOCK, f"Less than {CLOCK_OFF_S:g} s off that of {whose}.", facts=facts)
         return
     notes.warning(
         OwnLayer.CLOCK,
@@ -192,7 +192,7 @@ def _throughput(speed: float | None, notes: Notes) -> None:
         notes.skipped(layer, "Not measured: the server does not answer measures (an older version).")
         return
     facts = {"bytes_per_s": round(speed)}
-    finding = f"At least {_speed(speed)} towards the server, over one small window."
+    finding = f"At least {_speed(speed)} to the server (a hint)."
     if speed >= SLOW_BYTES_PER_S:
         notes.ok(layer, finding, facts=facts)
         return

@@ -17,7 +17,7 @@ from agent.opening import Opening
 from agent.probe import probe_opening
 from agent.settings import TimeoutSettings
 
-NO_KEY = "Not looked at: the API keys are on the integration server, which tests them (connections test)."
+NO_KEY = "Not looked at: the server has it, and tests it (connections test)."
 
 
 async def examine_store(

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from agent.tunnel.frame import Frame
 
-PADDING_MAX_CHARS: Final = 48 * 1024
+PADDING_MAX_CHARS: Final = 16 * 1024
 
 Sequence = Annotated[int, Field(ge=0, lt=2**53)]
 
