@@ -147,7 +147,7 @@ class _Checkup:
                 StepState.OK,
                 f"The web server answers as a shop of this name ({answer.status}).",
                 elapsed_ms=elapsed_ms,
-                facts={"status": answer.status},
+                facts={"status": answer.status, **answer.time_facts},
             )
         )
         if diagnosis.verdict == "key_malformed":
