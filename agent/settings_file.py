@@ -8,9 +8,15 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from agent.errors import SettingsError, StartError
 from agent.whole_file import whole_file
+
+HEADER: Final = (
+    "# Settings of prestashop-agent. What is not said here has its default; nothing is open but the stores below.\n"
+    "# prestashop-agent stores add URL opens a store, prestashop-agent config check looks at all of it.\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,10 @@ class SettingsFile:
         """
         if self.content is not None and text == self.text:
             return False
+        if self.content is None:
+            text = f"{HEADER}\n{text}"
         try:
-            self._make_directory()
+            make_directory(self.path.parent, 0o755 if self.new_mode & 0o077 else 0o700)
             with whole_file(self.path, may_replace=True) as file:
                 file.write(text.encode("utf-8"))
                 file.flush()
@@ -70,10 +78,6 @@ class SettingsFile:
                 "its owner."
             ) from None
         return True
-
-    def _make_directory(self) -> None:
-        mode = 0o755 if self.new_mode & 0o077 else 0o700
-        self.path.parent.mkdir(mode=mode, parents=True, exist_ok=True)
 
     def _dress(self, descriptor: int) -> None:
         """Mode and owner of the file that is replaced."""
@@ -96,3 +100,16 @@ class SettingsFile:
             try_out(written)
         except SettingsError as error:
             raise type(error)(str(error).replace(str(written), str(self.path))) from None
+
+
+def make_directory(path: Path, mode: int) -> None:
+    """Make ``path`` where it is missing, with ``mode`` whatever the umask says: a service may have to get in.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if path.is_dir():
+        return
+    make_directory(path.parent, mode)
+    path.mkdir(exist_ok=True)
+    path.chmod(mode)

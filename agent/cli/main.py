@@ -15,7 +15,9 @@ from agent.cli.options import config_option
 PROGRAM = "prestashop-agent"
 
 _COMMANDS = {
+    "enroll": LazyCommand("agent.cli.enroll", "enroll", "Install this agent with its access token."),
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
+    "unenroll": LazyCommand("agent.cli.unenroll", "unenroll", "Take this agent away from this machine."),
     "stores": LazyCommand("agent.cli.stores", "stores", "Open stores to the server, close them, list them."),
     "reload": LazyCommand("agent.cli.reload", "reload", "Have the running agent read its settings anew."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
 from agent.cli.page import plain
+from agent.errors import AgentError
 
 _WIDTH_MAX: Final = 110
 _INDENT: Final = 15
@@ -41,7 +44,21 @@ class Said:
         for name, text in lines:
             self.say(name, text)
 
+    def line(self, text: str) -> None:
+        """A line that was made ready elsewhere, colors included."""
+        if not self.as_json:
+            click.echo(text, color=False if os.environ.get("NO_COLOR") else None)  # None: only on a terminal
+
     def end(self, answer: dict[str, Any]) -> None:
         """The object of a script."""
         if self.as_json:
             click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+
+    @contextmanager
+    def errors_told(self) -> Iterator[None]:
+        """An error is an object for a script, too; the sentence and the exit code are the caller's."""
+        try:
+            yield
+        except AgentError as error:
+            self.end({"ok": False, "error": str(error)})
+            raise

@@ -1,45 +1,38 @@
-"""The test at the end of an enrolment: is every store there, as an exchange would find it?"""
+"""The test at the end of an enrolment: what the doctor finds of the server and of every store."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
-from agent.checkup.run import run_checkup
+from agent.doctor.examination import Examination
+from agent.doctor.finding import Finding, OwnLayer, Subject
 from agent.doctor.report import StepState
-from agent.opening import Opening
-from agent.settings import TimeoutSettings
 
-Say = Callable[[str, str], None]
-"""Takes a name and its text."""
+# The service may not run yet, and has not to.
+_OF_THIS_MACHINE = frozenset({OwnLayer.SETTINGS, OwnLayer.TOKEN, OwnLayer.STATE})
 
 
-async def examine_stores(openings: Sequence[Opening], timeouts: TimeoutSettings, say: Say) -> list[dict[str, Any]]:
-    """Check one store after the other, each for at most 30 s, telling what was found; the reports for scripts."""
-    reports = []
-    for opening in openings:
-        say("Test", opening.store.webservice_url)
-        report = await run_checkup(
-            opening.check_plan(timeouts),
-            lambda step: (
-                None
-                if step.state is StepState.SKIPPED
-                else say(f"  {step.layer.value}", _shown(step.state, step.finding))
-            ),
-        )
-        if not report.ok:
-            say("  to do", report.remedy)
-        reports.append(
-            {
-                "store": str(opening.store),
-                "ok": report.ok,
-                "verdict": report.verdict,
-                "finding": report.finding,
-                "remedy": report.remedy,
-            }
-        )
-    return reports
+async def examine_enrolled(
+    config: Path, environ: Mapping[str, str], *, is_root: bool, on_finding: Callable[[Finding], None]
+) -> Examination:
+    """Log in at each server as a probe, which never serves, and ask each store with a key that does not exist.
+
+    What is well on this machine is left out, and so is what concerns a service that need not run yet.
+    """
+    from agent.examination.examine import examine
+
+    def tell(finding: Finding) -> None:
+        if _concerns(finding):
+            on_finding(finding)
+
+    found = await examine(config, environ, {}, is_root=is_root, on_finding=tell)
+    return Examination(
+        tuple(filter(_concerns, found.findings)), settings_usable=found.settings_usable, elapsed_ms=found.elapsed_ms
+    )
 
 
-def _shown(state: StepState, finding: str) -> str:
-    return finding if state is StepState.OK else f"{state.value.upper()}: {finding}"
+def _concerns(finding: Finding) -> bool:
+    if finding.subject is not Subject.MACHINE:
+        return True
+    return finding.layer in _OF_THIS_MACHINE and finding.state in (StepState.FAILED, StepState.WARNING)

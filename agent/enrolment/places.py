@@ -27,6 +27,7 @@ class AgentPlaces:
     config: Path | None
     unit: str
     is_root: bool
+    instance: str | None = None
 
     @classmethod
     def of(cls, instance: str | None, config: Path | None, environ: Mapping[str, str], *, is_root: bool) -> AgentPlaces:
@@ -49,7 +50,7 @@ class AgentPlaces:
             environ = {**environ, **own}
         standard = Locations.of(environ, is_root=is_root).config_file
         is_standard = config is None or config == standard
-        return cls(environ, config, unit if is_root and is_standard else "", is_root)
+        return cls(environ, config, unit if is_root and is_standard else "", is_root, instance)
 
     @property
     def settings_file(self) -> Path:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.errors import StartError, TokenError
+from agent.settings_file import make_directory
 from agent.tunnel.token import AccessToken, read_token_file
 from agent.whole_file import whole_file
 
@@ -37,7 +38,7 @@ class TokenPlace:
     def write(self, token: AccessToken) -> None:
         """Put ``token`` there, whole or not at all, readable by this user only. Raises StartError."""
         try:
-            self.path.parent.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+            make_directory(self.path.parent, 0o755 if os.geteuid() == 0 else 0o700)
             with whole_file(self.path, may_replace=True) as file:
                 file.write(token.encode().encode("ascii") + b"\n")
         except OSError as error:
