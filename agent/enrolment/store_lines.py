@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from agent.enrolment.store_plan import StorePlan
 from agent.opening import Opening
 from agent.policy import METHODS
+from agent.store_command import add_command
 
 _RESULTS: Final = {"added": "opened", "changed": "changed", "unchanged": "is open already"}
 
@@ -37,18 +37,13 @@ def opening_lines(opening: Opening) -> Iterator[Line]:
     yield "  open", f"{', '.join(methods)} of {shown_resources(settings.resources)}"
     if closed:
         yield "  closed", ", ".join(closed)
-        yield "  to open", write_command(opening)
+        yield "  to open", add_command(opening.store, "--write")
     if settings.connect:
         yield "  connects to", settings.connect
     if settings.shop_host:
         yield "  Host", settings.shop_host
     if settings.ca_file:
         yield "  CA", str(settings.ca_file)
-
-
-def write_command(opening: Opening) -> str:
-    """What opens every method of this store."""
-    return f"prestashop-agent stores add {shlex.quote(str(opening.store))} --write"
 
 
 def shown_resources(resources: Sequence[str] | None) -> str:

@@ -53,6 +53,7 @@ class StorePlan:
     readings: tuple[ProbeResult, ...] = ()
     certain: bool = True
     left_out: tuple[str, ...] = ()
+    stays: str = ""  # what is open beyond that which was said
 
     @property
     def result(self) -> str:
@@ -62,6 +63,8 @@ class StorePlan:
     def warnings(self) -> list[str]:
         """What works and should be known, a sentence each."""
         found = list(self.opening.warnings())
+        if self.stays:
+            found.append(f"{self.stays} stays open; to open less, remove the store and add it again.")
         if not self.certain:
             others = ", ".join(store.webservice_url for store in self._others())
             found.append(
@@ -134,16 +137,38 @@ def _index_of(decided: Opening, there: Sequence[Opening]) -> int | None:
 def _changed(
     wish: StoreWish, there: Sequence[Opening], index: int, decided: Opening, readings: tuple[ProbeResult, ...]
 ) -> StorePlan:
-    """Only what was said is changed."""
+    """Only what was said is changed, and never so that less is open: what runs must not lose a right unnoticed."""
     before = there[index].settings
     said = {name: value for name, value in wish.said().items() if name not in ("id_shop", "virtual_uri")}
     wanted = _checked({"url": before.url, **said})
+    methods = tuple(each for each in METHODS if each in before.methods or each in wanted.methods)
+    resources = (
+        None if before.resources is None else tuple(dict.fromkeys((*before.resources, *(wanted.resources or ()))))
+    )
+    stays = _stays(before, wanted, said)
+    wanted = wanted.model_copy(update={"methods": methods, "resources": resources})
     values = {name: value for name, value in said.items() if not _same(getattr(before, name), getattr(wanted, name))}
     if "methods" in values:
-        values["methods"] = shown_methods(wanted.methods)
+        values["methods"] = shown_methods(methods)
+    if "resources" in values and resources is not None:
+        values["resources"] = list(resources)
     after = before.model_copy(update={name: getattr(wanted, name) for name in values})
     both = [store for store in there[index].candidates if store in decided.candidates]
-    return StorePlan(Opening(after, (both[0],)), index, values, readings, left_out=left_out_of(wish.url, both[0]))
+    return StorePlan(
+        Opening(after, (both[0],)), index, values, readings, left_out=left_out_of(wish.url, both[0]), stays=stays
+    )
+
+
+def _stays(before: StoreSettings, wanted: StoreSettings, said: Mapping[str, Any]) -> str:
+    """What of ``before`` is not in what was said, in words; "" for nothing."""
+    found: list[str] = []
+    if "methods" in said:
+        found += [each for each in METHODS if each in before.methods and each not in wanted.methods]
+    if "resources" in said and before.resources is None:
+        found.append("every resource")
+    elif "resources" in said:
+        found += sorted(set(before.resources or ()) - set(wanted.resources or ()))
+    return ", ".join(found)
 
 
 def _same(before: object, after: object) -> bool:
