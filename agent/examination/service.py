@@ -111,8 +111,8 @@ async def look_at_service(environ: Mapping[str, str], notes: Notes) -> None:
             layer,
             "service_failed",
             f"The unit {UNIT} failed ({why}).",
-            "Look why (journalctl -u prestashop-agent -n 50), mend it, and systemctl restart prestashop-agent. Code 78: "
-            "settings or token cannot be used.",
+            "Look why (journalctl -u prestashop-agent -n 50), mend it, and systemctl restart prestashop-agent. Code 78 "
+            "means settings or token.",
         )
     elif unit.get("SubState") == "auto-restart":
         notes.warning(
