@@ -75,7 +75,7 @@ async def examine(
 async def _machine(source: Source, tell: Tell) -> tuple[Given, AccessToken | None]:
     notes = Notes(Subject.MACHINE, "", tell)
     given = look_at_settings(source, notes)
-    token = look_at_token(given.places, notes)
+    token = look_at_token(given, notes)
     holder = look_at_state(given.places, notes)
     report = await look_at_process(given, source.environ, holder, notes)
     await look_at_service(source.environ, notes)

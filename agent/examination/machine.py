@@ -96,16 +96,23 @@ def _tell_settings(places: Locations, openings: tuple[Opening, ...], notes: Note
         notes.ok(layer, f"{shown}; {many} open.", facts={"stores": len(openings)})
 
 
-def look_at_token(places: Locations, notes: Notes) -> AccessToken | None:
+def look_at_token(given: Given, notes: Notes) -> AccessToken | None:
     """Read the token; None when it cannot be used, which is told."""
     notes.begin()
     layer = OwnLayer.TOKEN
+    places = given.places
     path = places.token_file
+    if given.settings is None and _mode(path) is None:
+        notes.skipped(layer, "Not looked at: the settings may name another place for it (--token-file does, too).")
+        return None
     try:
         token = read_token_file(path, is_credential=places.token_is_credential)
     except TokenError as error:
         verdict, remedy = _token_verdict(path)
-        notes.failed(layer, verdict, str(error), remedy)
+        finding = str(error)
+        if verdict != "token_unusable":  # the remedy gives the advice behind the colon
+            finding = f"{finding.partition(': ')[0]}."
+        notes.failed(layer, verdict, finding, remedy)
         return None
     shown = "the systemd credential" if places.token_is_credential else str(path)
     notes.ok(layer, f"{shown}: agent {token.agent_id}, server {', '.join(token.servers)}.")
@@ -120,7 +127,7 @@ def _token_verdict(path: Path) -> tuple[str, str]:
             "token_missing",
             "Install the token that the integration server printed, or name its file (--token-file).",
         )
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=True):
         return "token_unreadable", "Run this command as root (sudo), or as the user that runs prestashop-agent."
     if mode & 0o077:
         return "token_open_to_others", f"chmod 600 {path}; make a new token if somebody may have read it."

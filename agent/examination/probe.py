@@ -28,7 +28,7 @@ MEASURE_MESSAGES: Final = 64
 MEASURE_DEPTH: Final = 3
 MEASURE_LIMIT_S: Final = 2.0
 
-_BYE_GRACE_S: Final = 1.0
+_BYE_GRACE_S: Final = 0.5
 
 
 class ProbeEndedError(Exception):
@@ -128,7 +128,7 @@ class Probe:
         """Say bye and leave."""
         if self._conn is None:
             return
-        if self._stream.send(Bye(reason="the examination is over")):
+        if not self._ended.done() and self._stream.send(Bye(reason="the examination is over")):
             self._stream.close()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_BYE_GRACE_S):

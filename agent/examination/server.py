@@ -33,8 +33,8 @@ _ANEW: Final = (
     "and install it here."
 )
 _REMEDIES: Final = {
-    EndReason.WRONG_HOST_KEY: "Compare with `integration-server agents list` or ask its administrator: either the "
-    "server's key was changed (install a new token), or somebody else answers at this address.",
+    EndReason.WRONG_HOST_KEY: "Ask the server's administrator for its host key (the line ssh.listening of its log has "
+    "it). If it was changed on purpose, install a new token; else somebody else answers at this address.",
     EndReason.TOKEN_REFUSED: _ANEW,
     EndReason.REVOKED: _ANEW,
     EndReason.DISABLED: "An admin enables it: integration-server agents enable NAME, or on the agent's page.",
@@ -166,9 +166,7 @@ async def _measures(probe: Probe, around: Around, notes: Notes) -> None:
             ) from None
         middle_s = probe.median_s(taken)
         facts = {"median_ms": round(middle_s * 1000, 2), "worst_ms": round(max(taken) * 1000, 2)}
-        finding = (
-            f"{middle_s * 1000:.3g} ms through the tunnel (middle of {len(taken)}, worst {max(taken) * 1000:.3g})."
-        )
+        finding = f"{middle_s * 1000:.1f} ms, at worst {max(taken) * 1000:.1f} ms ({len(taken)} heartbeats)."
         if middle_s > SLOW_ROUND_TRIP_S:
             notes.warning(
                 layer,
@@ -206,14 +204,20 @@ def _throughput(speed: float | None, notes: Notes) -> None:
 
 
 def _stopped(notes: Notes, layer: OwnLayer, ending: Ending) -> LayerStopError:
-    remedy = _REMEDIES.get(ending.reason, "Look at the log of the integration server.")
-    finding, colon, advice = ending.detail.partition(": ") if ending.reason in _ADVISED else (ending.detail, "", "")
-    if colon:
-        finding, remedy = finding + ".", remedy or advice
-    return notes.stop(layer, ending.reason.value, finding, remedy)
+    """A server can say any goodbye; one that a probe cannot meet counts as a connection that was lost."""
+    reason = ending.reason if ending.reason in _REMEDIES else EndReason.LOST
+    finding = ending.detail.partition(_ADVICE[reason])[0] if reason in _ADVICE else ending.detail
+    return notes.stop(layer, reason.value, finding.rstrip(".") + ".", _REMEDIES[reason])
 
 
-_ADVISED: Final = frozenset({EndReason.TOKEN_REFUSED, EndReason.HANDSHAKE})
+_ADVICE: Final = {
+    EndReason.TOKEN_REFUSED: ": ",
+    EndReason.HANDSHAKE: ": ",
+    EndReason.DISABLED: ": ",
+    EndReason.WRONG_HOST_KEY: "; ask",
+    EndReason.REVOKED: "; make",
+}
+"""Where the advice of a sentence begins that a log has room for once; here the remedy gives it."""
 
 
 def _duration(seconds: float) -> str:

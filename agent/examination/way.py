@@ -18,8 +18,8 @@ from agent.tunnel.proxy_route import ProxyRoute
 from agent.tunnel.text import printable
 
 GREETING_MAX_BYTES: Final = 8192
+ASKED_MAX_S: Final = 2.0
 _PAUSE_S: Final = 0.02
-_ASKED_S: Final = 2.0
 _SHOWN_CHARS: Final = 60
 
 _NOT_OURS: Final = (
@@ -116,7 +116,7 @@ async def greeting(sock: socket.socket, timeout_s: float, notes: Notes) -> None:
         async with asyncio.timeout(timeout_s):
             line = await _first_words(sock)
     except TimeoutError:
-        said = await _said_when_asked(sock)
+        said = await _said_when_asked(sock, min(timeout_s, ASKED_MAX_S))
         if said:
             raise notes.stop(layer, "not_ssh", f"This port speaks {said}, not SSH.", _NOT_OURS) from None
         raise notes.stop(
@@ -155,11 +155,11 @@ async def _first_words(sock: socket.socket) -> bytes:
         await asyncio.sleep(_PAUSE_S)  # it stays readable: nothing is taken out
 
 
-async def _said_when_asked(sock: socket.socket) -> str:
+async def _said_when_asked(sock: socket.socket, timeout_s: float) -> str:
     """What a protocol in which the client speaks first makes of an SSH greeting; "" for silence."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(_ASKED_S):
+        async with asyncio.timeout(timeout_s):
             await loop.sock_sendall(sock, b"SSH-2.0-prestashop-agent\r\n\r\n")
             answer = await loop.sock_recv(sock, 64)
     except OSError:  # TimeoutError is one
