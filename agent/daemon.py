@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 import agent
+from agent.errors import StartError
 from agent.exchange_log import log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
@@ -69,6 +70,7 @@ def run_daemon(source: Source) -> int:
         )
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
+        local.on("reload", lambda _request: daemon.reload())
         return _run(_beside(local, daemon.serve(openings)))
 
 
@@ -107,7 +109,16 @@ class Daemon:
         self._manager = manager
         self._signals = ProcessSignals()
         self._stores = OpenedStores(instance_id)
+        self._reloading: Reloading | None = None
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
+
+    async def reload(self) -> dict[str, Any]:
+        """What the command ``reload`` answers, once the settings are in force. Raises ``AgentError`` as a refusal."""
+        if self._reloading is None:
+            raise StartError("The agent is starting and reads its settings now: ask again in a moment.")
+        later = await self._reloading.asked()
+        file = str(self._source.read()[1].config_file)
+        return {"settings_file": file, "stores": len(self._stores.grants), "need_restart": list(later)}
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
@@ -130,7 +141,7 @@ class Daemon:
         self.report.watch(context, supervisor)
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
-        reload = Reloading(
+        reload = self._reloading = Reloading(
             self._source,
             self._settings,
             stores,

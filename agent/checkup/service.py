@@ -16,6 +16,7 @@ from agent.checkup.run import run_checkup
 from agent.doctor.report import CheckReport, Step
 from agent.errors import SettingsError
 from agent.rewrite import FORWARDED_FIELDS, is_extra_field_allowed
+from agent.store_command import add_command
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import INITIALS, Check, CheckDone, CheckStep
 from agent.tunnel.messages import ControlError, Message
@@ -47,7 +48,7 @@ class CheckService:
         plan = self._plan(check)
         now = self._clock()
         if plan is None:
-            self._refuse(check, send, "The settings of the agent do not open this store.")
+            self._refuse(check, send, f"The settings of the agent do not open this store. {_to_open(check)}")
         elif len(self._tasks) >= AT_ONCE_MAX:
             self._refuse(check, send, f"The agent is making {AT_ONCE_MAX} other checks.", busy=True)
         elif len(self._began) == PER_MINUTE_MAX and now - self._began[0] < 60:
@@ -66,11 +67,8 @@ class CheckService:
 
     def _plan(self, check: Check) -> CheckPlan | None:
         """What is to be done: way and Host are the agent's own, never the server's."""
-        try:
-            store = make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
-        except SettingsError:
-            return None
-        own = self.plans.get(store)
+        store = _store(check)
+        own = self.plans.get(store) if store is not None else None
         if own is None:
             return None
         allowed = tuple(
@@ -102,6 +100,18 @@ class CheckService:
     def _refuse(check: Check, send: Send, sentence: str, *, busy: bool = False) -> None:
         _LOG.info("store.check_refused", host=check.host[:100], reason=sentence)
         _send(send, CheckDone(id=check.id, refusal=sentence, busy=busy))
+
+
+def _store(check: Check) -> Store | None:
+    """The store that is meant; None for what cannot be one."""
+    try:
+        return make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
+    except SettingsError:
+        return None
+
+
+def _to_open(check: Check) -> str:
+    return f"If it is to be open, run on the agent's machine: {add_command(_store(check))}."
 
 
 def _send(send: Send, message: Message) -> bool:

@@ -15,8 +15,13 @@ from agent.cli.options import config_option
 PROGRAM = "prestashop-agent"
 
 _COMMANDS = {
+    "enroll": LazyCommand("agent.cli.enroll", "enroll", "Install this agent with its access token."),
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
+    "unenroll": LazyCommand("agent.cli.unenroll", "unenroll", "Take this agent away from this machine."),
+    "stores": LazyCommand("agent.cli.stores", "stores", "Open stores to the server, close them, list them."),
+    "reload": LazyCommand("agent.cli.reload", "reload", "Have the running agent read its settings anew."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
+    "doctor": LazyCommand("agent.cli.doctor", "doctor", "Find out which layer fails, and what to do."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }
@@ -32,6 +37,7 @@ Examples:
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
+  prestashop-agent doctor                   which layer fails, and what to do?
   prestashop-agent --config ./agent.toml run
 """,
 )

@@ -15,11 +15,11 @@ from agent.errors import (
     ClientTimeout,
     ExchangeError,
     MessageError,
-    PolicyDenied,
     StoreBadResponse,
     StoreTimeout,
 )
 from agent.forward.context import ExchangeRecord
+from agent.forward.denial import no_such_store, not_open
 from agent.forward.origin import OriginConnection
 from agent.forward.target import StoreTarget
 from agent.http1 import Framing, RequestHead, ResponseHead
@@ -70,12 +70,12 @@ class ForwardExchange:
         target, path = self._session.context.table.find(head.target)
         self._target = target
         if target is None:
-            self._fail(PolicyDenied("This agent's settings name no store at that address."))
+            self._fail(no_such_store())
             return
         content_type = sent_content_type(head.method, head.get(b"content-type"))
         decision = judge(target.rule, head.method, path, content_type)
         if not decision.allowed:
-            self._fail(PolicyDenied(decision.detail))
+            self._fail(not_open(decision, target.rule))
             return
         if rest and self._body.done:
             self._fail(BadRequest("Bytes follow a request that has no body."), close=True)

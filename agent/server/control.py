@@ -23,6 +23,8 @@ from agent.tunnel.messages import (
     Heartbeat,
     HeartbeatAck,
     Hello,
+    Measure,
+    MeasureAck,
     Message,
     Welcome,
 )
@@ -85,6 +87,9 @@ class AgentConversation:
             take = self._link.tunnel.inbox.get(message.id) if self._link.tunnel is not None else None
             if take is not None:
                 take(message)
+        elif isinstance(message, Measure):
+            if self._hello.kind == "probe":
+                self.stream.send(MeasureAck(sequence=message.sequence))
         elif isinstance(message, Bye):
             reason = printable(message.reason) or message.goodbye.value
             log.debug("tunnel.bye", **self._link.names(), code=printable(message.code), reason=reason)
@@ -113,6 +118,7 @@ class AgentConversation:
                 version=self._version,
                 heartbeat_interval_s=self._config.heartbeat_interval_s,
                 next_pins=list(self._config.next_pins),
+                unix_time_s=time.time(),
             )
         )
         if serves:
