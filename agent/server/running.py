@@ -199,6 +199,7 @@ def _log_exchange(entry: ExchangeEntry) -> None:
     _LOG.info(
         "exchange.done",
         request_id=entry.request_id,
+        trace_id=entry.trace_id or None,
         connection=entry.connection,
         client_key_id=entry.key_id,
         method=entry.method,
