@@ -105,6 +105,11 @@ class GatewayContext:
         return len(self._running)
 
     @property
+    def queued(self) -> int:
+        """Of those, how many wait for a place within their connection's concurrency."""
+        return sum(admission.waiting for admission in self._admissions.values())
+
+    @property
     def leaving(self) -> bool:
         """True from the beginning of the drain on."""
         return self.phase is not Phase.SERVING

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agent.errors import SettingsError
 from agent.server.addresses import ListenAddress, Network, PublicAddress, PublicUrl
 from agent.server.settings_tables import (
+    MetricsSettings,
     NoticeSettings,
     PanelSettings,
     Patience,
@@ -118,6 +119,7 @@ class ServerSettings(BaseSettings):
     panel: PanelSettings = PanelSettings()
     cloud: CloudSettings = CloudSettings()
     watch: WatchSettings = WatchSettings()
+    metrics: MetricsSettings = MetricsSettings()
     notices: NoticeSettings = NoticeSettings()
     smtp: SmtpSettings = SmtpSettings()
     log: LogSettings = LogSettings()
@@ -182,6 +184,6 @@ def read_settings(*, file: Path | None, environ: Mapping[str, str], overrides: M
         if (listener.tls_certificate_file is None) != (listener.tls_key_file is None):
             missing = "tls_key_file" if listener.tls_key_file is None else "tls_certificate_file"
             raise SettingsError(f'The setting "{table}.{missing}" is missing: TLS needs both certificate and key.')
-    if contradiction := settings.smtp.contradiction():
+    if contradiction := settings.smtp.contradiction() or settings.metrics.contradiction():
         raise SettingsError(contradiction)
     return settings
