@@ -30,6 +30,7 @@ NAME: Final = "integration-server"
 SYSTEM_CONFIG: Final = Path("/etc") / NAME / "server.toml"
 SYSTEM_DATA: Final = Path("/var/lib") / NAME
 SYSTEM_RUNTIME: Final = Path("/run") / NAME
+SHIPPED_DOWNLOADS: Final = Path("/usr/share") / NAME / "downloads"
 ADMIN_SOCKET: Final = "admin.sock"
 NOT_SETTINGS: Final = frozenset({f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}KEY_RING"})
 
@@ -103,6 +104,11 @@ class ServerSettings(BaseSettings):
         description="postgresql://user:password@host/database; SQLite in data_dir without it. It holds a password: "
         "better in the environment, or in the systemd credential database-url.",
     )
+    downloads_dir: AbsolutePath | None = Field(
+        default=None,
+        description="Folder of the agent's packages, which the panel hands out under /downloads/ without a login. "
+        "Without it: downloads in data_dir, then /usr/share/integration-server/downloads.",
+    )
     public_ssh_address: PublicAddress | None = Field(
         default=None, description="host:port under which agents reach this server; several by commas."
     )
@@ -132,6 +138,13 @@ class ServerSettings(BaseSettings):
         if self.data_dir == SYSTEM_DATA:
             return SYSTEM_RUNTIME / ADMIN_SOCKET
         return self.data_dir / ADMIN_SOCKET
+
+    @property
+    def downloads_dirs(self) -> tuple[Path, ...]:
+        """Where the agent's packages are; new ones go into the first."""
+        if self.downloads_dir is not None:
+            return (self.downloads_dir,)
+        return (self.data_dir / "downloads", SHIPPED_DOWNLOADS)
 
     @property
     def gateway_is_protected(self) -> bool:
