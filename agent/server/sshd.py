@@ -82,6 +82,13 @@ class SshEndpoint:
         return self._context.doorkeeper.report()
 
     @property
+    def logins(self) -> dict[str, int]:
+        """Logins since the start by what came of them; who logged in may have been turned away afterwards."""
+        door = self.door
+        after = {goodbye.value: count for goodbye, count in self._context.turned_away.items()}
+        return {"ok": door.logged_in, "failed": door.failed, **door.turned_away, **after}
+
+    @property
     def fingerprint(self) -> str:
         """What access tokens pin: ``SHA256:...``."""
         return self._host_key.get_fingerprint("sha256")
