@@ -50,7 +50,7 @@ _VARIABLES: Final = {
 def pages(product: Product) -> dict[str, str]:
     """Every page of ``product`` in roff by its name with the section: ``prestashop-agent-run.1``."""
     program = importlib.import_module(product.module).cli
-    context = click.Context(program, info_name=product.name)
+    context = _context(program, product.name)
     commands = {
         name: command
         for name in program.list_commands(context)
@@ -91,7 +91,7 @@ def _program_page(
 
 
 def _command_page(product: Product, name: str, command: click.Command, above: click.Context) -> str:
-    context = click.Context(command, info_name=name, parent=above)
+    context = _context(command, name, above)
     description, sections = _words(command)
     below = _below(command, context) if isinstance(command, click.Group) else ""
     title = f"{product.name}-{name}"
@@ -116,11 +116,11 @@ def _below(group: click.Group, context: click.Context) -> str:
         command = group.get_command(context, name)
         if command is None or command.hidden:
             continue
-        inner = click.Context(command, info_name=name, parent=context)
+        inner = _context(command, name, context)
         description, sections = _words(command)
-        examples = "".join(body for body in sections.values())
+        named = "".join(roff.paragraph(f"{title.capitalize()}:") + body for title, body in sections.items())
         parts.append(
-            roff.lower_part(inner.command_path, _usage(inner, command), description, _options(inner, command), examples)
+            roff.lower_part(inner.command_path, _usage(inner, command), description, _options(inner, command), named)
         )
         if isinstance(command, click.Group):
             parts.append(_below(command, inner))
@@ -142,9 +142,14 @@ def _usage(context: click.Context, command: click.Command) -> str:
     return f".PP\n\\fB{roff.escaped(context.command_path)}\\fR {roff.escaped(pieces)}\n"
 
 
+def _context(command: click.Command, name: str, above: click.Context | None = None) -> click.Context:
+    return click.Context(command, info_name=name, parent=above, **command.context_settings)
+
+
 def _options(context: click.Context, command: click.Command) -> str:
+    """Options with what they mean; an argument that says no more than its name is in the usage already."""
     records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
-    return roff.terms((names, roff.escaped(text) or "\\&") for names, text in filter(None, records))
+    return roff.terms((names, roff.escaped(text)) for names, text in filter(None, records) if text)
 
 
 def _words(command: click.Command) -> tuple[str, dict[str, str]]:

@@ -20,18 +20,19 @@ def marked(text: str) -> str:
 
 def heading(name: str, section: int, date: str, source: str, manual: str) -> str:
     """The title line; ``date`` as ISO 8601."""
-    return f'.TH {escaped(name.upper())} {section} {escaped(date)} "{escaped(source)}" "{escaped(manual)}"\n'
+    title = f'.TH {escaped(name.upper())} {section} {date} "{escaped(source)}" "{escaped(manual)}"\n'
+    return title + ".ad l\n.nh\n"  # ragged, and no word cut: most words here are options, paths and names
 
 
 def part(title: str, *body: str) -> str:
     """A section with what is in it; nothing at all when nothing is."""
-    text = "".join(body)
+    text = "".join(body).removeprefix(".PP\n")  # the heading has made the space already
     return f'.SH "{escaped(title.upper())}"\n{text}' if text else ""
 
 
 def lower_part(title: str, *body: str) -> str:
     """A section within a section."""
-    return f'.SS "{escaped(title)}"\n' + "".join(body)
+    return f'.SS "{escaped(title)}"\n' + "".join(body).removeprefix(".PP\n")
 
 
 def paragraph(text: str) -> str:
