@@ -33,7 +33,6 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  prestashop-agent demo                     see it work, nothing to set up
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
