@@ -16,7 +16,7 @@ from agent.errors import StartError
 from agent.server.cli.options import place_options, settings_of
 from agent.server.cli.output import print_list
 from agent.server.downloads import Downloads, kind_of
-from agent.server.whole_file import whole_file
+from agent.whole_file import whole_file
 
 _COLUMNS: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "FILE": lambda each: each["name"],
