@@ -12,6 +12,7 @@ from typing import Any, Final
 from agent.doctor.causes import SERVER_LAYERS, STORE_LAYERS, not_looked_at
 from agent.doctor.examination import Examination
 from agent.doctor.finding import Finding, OwnLayer, Subject
+from agent.doctor.report import Layer
 from agent.examination.machine import Given, Source, look_at_settings, look_at_state, look_at_token
 from agent.examination.notes import Notes, Tell
 from agent.examination.server import Around, examine_server
@@ -144,7 +145,7 @@ async def _in_order(looks: Sequence[_Look], tell: Tell) -> bool:
     return all(task.result() for task in made)
 
 
-def _hidden(subject: Subject, name: str, cause: OwnLayer, hides: Sequence[Any], tell: Tell) -> None:
+def _hidden(subject: Subject, name: str, cause: OwnLayer, hides: Sequence[OwnLayer | Layer], tell: Tell) -> None:
     rest = not_looked_at(subject, name, cause, hides)
     if rest is not None:
         tell(rest)
