@@ -139,6 +139,9 @@ def test_the_command_puts_packages_in_place_and_nothing_else(
     for wrong in (OLD, "other_1_amd64.deb", "missing"):
         cli.refused(1, "downloads", "add", str(folder / wrong))
     assert [path.name for path in (data_dir / "downloads").iterdir()] == [DEB]
+    (data_dir / "downloads" / RPM).symlink_to(tmp_path / "elsewhere")
+    assert "symbolic link" in cli.refused(1, "downloads", "add", str(folder / RPM), "--replace")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 async def test_an_earlier_folder_wins(folder: Path, tmp_path: Path) -> None:
