@@ -34,6 +34,8 @@ _COMMANDS = {
     epilog="""\b
 Examples:
   prestashop-agent demo                     see it work, nothing to set up
+  sudo prestashop-agent enroll              install it: asks for the token and the shop
+  sudo prestashop-agent stores add URL      open one more shop
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
