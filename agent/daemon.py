@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
@@ -17,16 +18,20 @@ from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
 from agent.local_socket import SOCKET_NAME, LocalSocket
-from agent.log import configure_logging
+from agent.log import IS_JSON, configure_logging
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
 from agent.process_signals import ProcessSignals
 from agent.reloading import Reloading
 from agent.self_report import SelfReport
+from agent.service_life import ServiceLife, first_dead
+from agent.service_sentence import service_sentence
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, forward_timeouts, tunnel_config
+from agent.systemd import ServiceManager
+from agent.terminal_log import TerminalRenderer
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -44,15 +49,16 @@ def run_daemon(source: Source) -> int:
         SettingsError: settings, token or CA files cannot be used.
         StartError: the state directory is taken or cannot be written.
     """
+    manager = ServiceManager.take(os.environ, os.getpid())
     settings, places = source.read()
     token = read_token_file(places.token_file, is_credential=places.token_is_credential)
     proxy = ProxyDial(read_proxy_route(settings.proxy, source.environ), settings.timeouts.ssh_connect_s)
     openings = read_openings(settings.stores)
     for opening in openings:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
-    configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
+    configure_logging(settings.log.level, IS_JSON[settings.log.format], on_terminal=TerminalRenderer)
     with Instance.claim(places.state_dir) as instance:
-        daemon = Daemon(source, settings, token, instance.id, proxy)
+        daemon = Daemon(source, settings, token, instance.id, proxy, manager)
         _log.info(
             "agent.starting",
             version=agent.__version__,
@@ -88,12 +94,19 @@ class Daemon:
     """One running agent."""
 
     def __init__(
-        self, source: Source, settings: AgentSettings, token: AccessToken, instance_id: str, proxy: ProxyDial
+        self,
+        source: Source,
+        settings: AgentSettings,
+        token: AccessToken,
+        instance_id: str,
+        proxy: ProxyDial,
+        manager: ServiceManager,
     ) -> None:
         self._source = source
         self._settings = settings
         self._token = token
         self._proxy = proxy
+        self._manager = manager
         self._signals = ProcessSignals()
         self._stores = OpenedStores(instance_id)
         self._reloading: Reloading | None = None
@@ -129,15 +142,28 @@ class Daemon:
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
         reload = self._reloading = Reloading(
-            self._source, self._settings, stores, self._proxy, context, supervisor, self._token.servers
+            self._source,
+            self._settings,
+            stores,
+            self._proxy,
+            context,
+            supervisor,
+            self._token.servers,
+            self._manager,
         )
         running = asyncio.create_task(supervisor.run(), name="supervisor")
         reloading = asyncio.create_task(reload.run(signals.reload), name="reload")
         try:
-            await _first(running, signals.stop.wait())
-            if running.done():
-                running.result()  # it ends by itself only through a defect, which is raised here
-            return await self._drain(context, supervisor, reload.settings.timeouts.drain_s)
+            async with ServiceLife(self._manager) as life:
+                life.ready(
+                    lambda: service_sentence(supervisor.status(), context.active, is_stopping=signals.stop.is_set()),
+                    lambda: first_dead((running, reloading)) or supervisor.stuck(),
+                )
+                await _first(running, signals.stop.wait())
+                if running.done():
+                    running.result()  # it ends by itself only through a defect, which is raised here
+                life.stopping()
+                return await self._drain(context, supervisor, reload.settings.timeouts.drain_s)
         finally:
             for task in (reloading, running):
                 task.cancel()

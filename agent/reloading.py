@@ -15,6 +15,7 @@ from agent.opening import read_openings
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, forward_timeouts
+from agent.systemd import ServiceManager
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -39,6 +40,7 @@ class Reloading:
         context: ForwardContext,
         supervisor: Supervisor,
         servers: tuple[str, ...],
+        manager: ServiceManager,
     ) -> None:
         self.settings = self._started_with = settings
         self._source = source
@@ -47,6 +49,7 @@ class Reloading:
         self._context = context
         self._supervisor = supervisor
         self._servers = servers
+        self._manager = manager
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self, signal: asyncio.Event) -> None:
@@ -77,7 +80,8 @@ class Reloading:
             AgentError: the settings cannot be used; nothing was changed.
         """
         async with self._one_at_a_time:
-            return await self._read_anew()
+            with self._manager.reloading():
+                return await self._read_anew()
 
     async def _read_anew(self) -> tuple[str, ...]:
         settings, _ = self._source.read()

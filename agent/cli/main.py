@@ -33,7 +33,6 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  prestashop-agent demo                     see it work, nothing to set up
   sudo prestashop-agent enroll              install it: asks for the token and the shop
   sudo prestashop-agent stores add URL      open one more shop
   prestashop-agent config check             are the settings right?

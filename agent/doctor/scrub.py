@@ -24,7 +24,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (
         re.compile(
             r"(?i)([\"']?\b[a-z0-9_-]*(?:secret|password|passphrase|token|ws_key|api_key|client_key|authorization|"
-            r"cookie)[\"']?\s*[=:]\s*[\"']?)(?!\()[^\s\"'&,;}]{6,}"
+            r"cookie)[\"']?\s*[=:]\s*[\"']?)(?!\(|basic |bearer )[^\s\"'&,;}]{6,}"
         ),
         rf"\1{GONE}",
     ),

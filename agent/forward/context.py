@@ -26,6 +26,7 @@ class ExchangeRecord:
     elapsed_s: float
     bytes_to_store: int
     bytes_from_store: int
+    trace_id: str = ""
 
 
 class ForwardContext:

@@ -64,6 +64,7 @@ class AgentConversation:
         self._config = context.config
         self._version = context.version
         self._link = link
+        self._turned_away = context.turned_away
         self._hello: Hello | None = None
         self.stream = ControlStream(self._message, link.broken)
 
@@ -105,6 +106,7 @@ class AgentConversation:
             return
         self._hello = hello
         if not self._record.enabled:
+            self._turned_away[Goodbye.DISABLED] += 1
             log.info("agent.turned_away", **self._link.names(), reason="disabled")
             self._link.dismiss(Goodbye.DISABLED, "this agent is disabled")
             return
@@ -143,6 +145,7 @@ class AgentConversation:
 
         Not the whole instance id: who knows it could join as a further tunnel of that instance.
         """
+        self._turned_away[Goodbye.PLACE_TAKEN] += 1
         log.warning(
             "agent.place_taken",
             **self._link.names(),

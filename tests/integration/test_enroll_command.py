@@ -11,8 +11,8 @@ from agent.enrolment import service
 from agent.errors import EXIT_SETTINGS
 from agent.instance import Instance
 from agent.tunnel.token import AccessToken, new_secret
-from tests.kit.agent_cli import AgentCli
 from tests.kit.agent_place import SECRET, TOKEN
+from tests.kit.fresh_agent import FreshAgent
 from tests.kit.server_process import Outcome
 from tests.kit.systemctl import Systemctl
 
@@ -23,21 +23,21 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a service is root's")
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> AgentCli:
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> FreshAgent:
     monkeypatch.setattr(service, "BOOTED", tmp_path)
-    return AgentCli(tmp_path, monkeypatch, capsys)
+    return FreshAgent(tmp_path, monkeypatch, capsys)
 
 
 @pytest.fixture
-def systemctl(agent: AgentCli) -> Systemctl:
+def systemctl(agent: FreshAgent) -> Systemctl:
     return Systemctl.install(agent.root / "bin")
 
 
-def enroll(agent: AgentCli, *arguments: str, token: str = TOKEN, path: Path | None = None) -> Outcome:
+def enroll(agent: FreshAgent, *arguments: str, token: str = TOKEN, path: Path | None = None) -> Outcome:
     return agent("enroll", "--no-test", *arguments, stdin=token, path=path)
 
 
-def test_one_token_makes_an_agent_and_a_second_run_changes_nothing(agent: AgentCli) -> None:
+def test_one_token_makes_an_agent_and_a_second_run_changes_nothing(agent: FreshAgent) -> None:
     said = enroll(agent, "--store", SHOP, "--store", "http://10.0.0.5/shop2/api/", "--write")
     assert (said.code, said.err) == (0, "")
     assert agent.token.read_text() == f"{TOKEN}\n"
@@ -65,7 +65,7 @@ def test_one_token_makes_an_agent_and_a_second_run_changes_nothing(agent: AgentC
     assert files == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-def test_another_token_takes_the_place_only_when_that_is_meant(agent: AgentCli) -> None:
+def test_another_token_takes_the_place_only_when_that_is_meant(agent: FreshAgent) -> None:
     enroll(agent)
     refused = enroll(agent, token=OTHER)
     assert (refused.code, "holds the token of agent lyon-1" in refused.err) == (1, True)
@@ -91,7 +91,7 @@ def test_another_token_takes_the_place_only_when_that_is_meant(agent: AgentCli) 
     ],
 )
 def test_what_cannot_be_used_writes_nothing(
-    agent: AgentCli, arguments: tuple[str, ...], token: str, code: int, sentence: str
+    agent: FreshAgent, arguments: tuple[str, ...], token: str, code: int, sentence: str
 ) -> None:
     said = enroll(agent, *arguments, "--json", token=token)
     assert (said.code, said.json["ok"]) == (code, False)
@@ -102,12 +102,12 @@ def test_what_cannot_be_used_writes_nothing(
     assert left <= {"etc"}
 
 
-def test_options_of_a_store_need_one(agent: AgentCli) -> None:
+def test_options_of_a_store_need_one(agent: FreshAgent) -> None:
     said = enroll(agent, "--write")
     assert (said.code, "add --store URL" in said.err, agent.token.exists()) == (2, True, False)
 
 
-def test_what_the_test_finds_decides_the_code_and_what_was_written_stays(agent: AgentCli) -> None:
+def test_what_the_test_finds_decides_the_code_and_what_was_written_stays(agent: FreshAgent) -> None:
     said = agent("enroll", "--store", "http://127.0.0.1:9/api/", stdin=TOKEN)
     assert said.code == 1
     for part in ("Server 127.0.0.1:9", "server_port_closed", "Store http://127.0.0.1:9/api/", "Written, but the test"):
@@ -120,7 +120,7 @@ def test_what_the_test_finds_decides_the_code_and_what_was_written_stays(agent: 
 
 @as_root
 def test_the_service_is_started_restarted_for_a_token_and_left_alone_otherwise(
-    agent: AgentCli, systemctl: Systemctl
+    agent: FreshAgent, systemctl: Systemctl
 ) -> None:
     path = systemctl.directory
     said = enroll(agent, path=path)
@@ -145,7 +145,7 @@ def test_the_service_is_started_restarted_for_a_token_and_left_alone_otherwise(
 
 
 @as_root
-def test_an_instance_has_its_own_unit_and_files(agent: AgentCli, systemctl: Systemctl) -> None:
+def test_an_instance_has_its_own_unit_and_files(agent: FreshAgent, systemctl: Systemctl) -> None:
     answer = enroll(agent, "--instance", "second", "--enable", "--json", path=systemctl.directory).json
     assert answer["service"] == "enabled"
     assert systemctl.actions() == ["enable --now prestashop-agent@second.service"]
@@ -157,14 +157,14 @@ def test_an_instance_has_its_own_unit_and_files(agent: AgentCli, systemctl: Syst
     assert systemctl.actions() == ["disable --now prestashop-agent@second.service"]
 
 
-def test_where_there_is_no_service_none_can_be_enabled(agent: AgentCli) -> None:
+def test_where_there_is_no_service_none_can_be_enabled(agent: FreshAgent) -> None:
     path = Systemctl.install(agent.root / "bin", is_installed=False).directory
     said = enroll(agent, "--enable", path=path)
     assert (said.code, "no service to enable" in said.err) == (1, True)
     assert agent.token.exists()
 
 
-def test_other_settings_than_the_units_leave_the_service_alone(agent: AgentCli, systemctl: Systemctl) -> None:
+def test_other_settings_than_the_units_leave_the_service_alone(agent: FreshAgent, systemctl: Systemctl) -> None:
     own = agent.root / "own.toml"
     said = enroll(agent, "--config", str(own), "--yes", path=systemctl.directory)
     assert (said.code, own.exists(), systemctl.actions()) == (0, True, [])
@@ -172,7 +172,7 @@ def test_other_settings_than_the_units_leave_the_service_alone(agent: AgentCli, 
 
 
 @as_root
-def test_unenroll_leaves_nothing_and_says_what_is_left_to_do(agent: AgentCli, systemctl: Systemctl) -> None:
+def test_unenroll_leaves_nothing_and_says_what_is_left_to_do(agent: FreshAgent, systemctl: Systemctl) -> None:
     path = systemctl.directory
     enroll(agent, "--store", SHOP, "--yes", path=path)
     with Instance.claim(agent.root / "state"):
@@ -198,7 +198,7 @@ def test_unenroll_leaves_nothing_and_says_what_is_left_to_do(agent: AgentCli, sy
     assert (again.code, again.json["changed"], systemctl.actions()) == (0, False, [])
 
 
-def test_unenroll_does_not_pull_the_files_from_under_a_running_agent(agent: AgentCli) -> None:
+def test_unenroll_does_not_pull_the_files_from_under_a_running_agent(agent: FreshAgent) -> None:
     enroll(agent)
     with Instance.claim(agent.root / "state"):
         sentence = agent.refused(1, "unenroll", "--yes", "--json")
@@ -206,7 +206,7 @@ def test_unenroll_does_not_pull_the_files_from_under_a_running_agent(agent: Agen
     assert agent.token.exists()
 
 
-def test_unenroll_works_with_settings_that_do_not_and_spares_what_is_not_the_agents(agent: AgentCli) -> None:
+def test_unenroll_works_with_settings_that_do_not_and_spares_what_is_not_the_agents(agent: FreshAgent) -> None:
     enroll(agent)
     agent.config.write_text("tunels = 2\n")
     with Instance.claim(agent.root / "state"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import EXIT_SETTINGS
-from tests.kit.agent_cli import AgentCli
+from tests.kit.fresh_agent import FreshAgent
 
 SHOP = "https://shop.example.com/"
 OFFICE = "https://shop.example.com/admin123abcdef/index.php?controller=AdminLogin&token=t0psecret"
@@ -18,16 +18,16 @@ COMMENTED = (
 
 
 @pytest.fixture
-def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> AgentCli:
-    return AgentCli(tmp_path, monkeypatch, capsys)
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> FreshAgent:
+    return FreshAgent(tmp_path, monkeypatch, capsys)
 
 
-def written(agent: AgentCli) -> list[dict[str, object]]:
+def written(agent: FreshAgent) -> list[dict[str, object]]:
     found: list[dict[str, object]] = tomllib.loads(agent.config.read_text()).get("stores", [])
     return found
 
 
-def test_an_address_from_the_browser_becomes_the_webservices_and_opens_reading(agent: AgentCli) -> None:
+def test_an_address_from_the_browser_becomes_the_webservices_and_opens_reading(agent: FreshAgent) -> None:
     said = agent("stores", "add", OFFICE)
     assert (said.code, said.err) == (0, "")
     assert written(agent) == [{"url": f"{SHOP}api/", "methods": "read"}]
@@ -54,7 +54,9 @@ def test_an_address_from_the_browser_becomes_the_webservices_and_opens_reading(a
         (("--id-shop", "2"), {"id_shop": "2"}),
     ],
 )  # fmt: skip
-def test_what_is_said_of_a_store_is_written(agent: AgentCli, options: tuple[str, ...], keys: dict[str, object]) -> None:
+def test_what_is_said_of_a_store_is_written(
+    agent: FreshAgent, options: tuple[str, ...], keys: dict[str, object]
+) -> None:
     answer = agent("stores", "add", f"{SHOP}api/", *options, "--json").json
     assert (answer["changed"], answer["result"], answer["reload"]) == (True, "added", "not_running")
     assert written(agent) == [{"url": f"{SHOP}api/", "methods": "read", **keys}]
@@ -64,7 +66,7 @@ def test_what_is_said_of_a_store_is_written(agent: AgentCli, options: tuple[str,
     assert agent.config.read_bytes() == before
 
 
-def test_a_store_that_is_there_only_gets_more(agent: AgentCli) -> None:
+def test_a_store_that_is_there_only_gets_more(agent: FreshAgent) -> None:
     agent.write(COMMENTED)
     said = agent("stores", "add", "shop.example.com:443", "--methods", "read", "--resource", "orders")
     assert written(agent) == [
@@ -74,7 +76,7 @@ def test_a_store_that_is_there_only_gets_more(agent: AgentCli) -> None:
     assert agent.config.read_text().startswith(f"# ours\n\n[[stores]]\nurl = '{SHOP}api/'  # the shop\n")
 
 
-def test_every_way_of_writing_its_address_closes_a_store(agent: AgentCli) -> None:
+def test_every_way_of_writing_its_address_closes_a_store(agent: FreshAgent) -> None:
     for url in (OFFICE, "shop.example.com", f"{SHOP}api/products/1?ws_key=k3y", "HTTPS://Shop.Example.com:443"):
         agent.write(COMMENTED)
         said = agent("stores", "remove", url)
@@ -85,7 +87,7 @@ def test_every_way_of_writing_its_address_closes_a_store(agent: AgentCli) -> Non
     assert (again.code, "No store of this address is open" in again.out) == (0, True)
 
 
-def test_of_several_shops_the_one_that_is_meant_has_to_be_said(agent: AgentCli) -> None:
+def test_of_several_shops_the_one_that_is_meant_has_to_be_said(agent: FreshAgent) -> None:
     agent.write("".join(f"[[stores]]\nurl = '{SHOP}api/'\nid_shop = {number}\n" for number in (1, 2)))
     sentence = agent.refused(EXIT_SETTINGS, "stores", "remove", SHOP)
     assert f"{SHOP}?id_shop=1 or {SHOP}?id_shop=2" in sentence
@@ -93,7 +95,7 @@ def test_of_several_shops_the_one_that_is_meant_has_to_be_said(agent: AgentCli) 
     assert [store["id_shop"] for store in written(agent)] == [1]
 
 
-def test_the_list_shows_what_is_open_and_how_to_open_more(agent: AgentCli) -> None:
+def test_the_list_shows_what_is_open_and_how_to_open_more(agent: FreshAgent) -> None:
     agent.write(COMMENTED)
     said = agent("stores", "list")
     for part in (SHOP, "GET, PUT of products", "HEAD, POST, PATCH, DELETE", f"stores add {SHOP} --write"):
@@ -115,14 +117,14 @@ def test_the_list_shows_what_is_open_and_how_to_open_more(agent: AgentCli) -> No
         ((SHOP, "--ca-file", "/nowhere/ca.pem"), "The CA file /nowhere/ca.pem"),
     ],
 )
-def test_what_cannot_be_used_changes_nothing(agent: AgentCli, arguments: tuple[str, ...], sentence: str) -> None:
+def test_what_cannot_be_used_changes_nothing(agent: FreshAgent, arguments: tuple[str, ...], sentence: str) -> None:
     agent.write("# ours\n")
     assert sentence in agent.refused(EXIT_SETTINGS, "stores", "add", *arguments)
     assert agent.config.read_text() == "# ours\n"
     assert [each.name for each in agent.config.parent.iterdir()] == ["agent.toml"]
 
 
-def test_settings_that_are_wrong_already_are_left_alone(agent: AgentCli) -> None:
+def test_settings_that_are_wrong_already_are_left_alone(agent: FreshAgent) -> None:
     agent.write("tunels = 2\n")
     outcome = agent("stores", "add", SHOP, "--json")
     assert (outcome.code, outcome.json["ok"]) == (EXIT_SETTINGS, False)
@@ -130,7 +132,7 @@ def test_settings_that_are_wrong_already_are_left_alone(agent: AgentCli) -> None
     assert agent.config.read_text() == "tunels = 2\n"
 
 
-def test_an_instance_has_a_file_of_its_own(agent: AgentCli) -> None:
+def test_an_instance_has_a_file_of_its_own(agent: FreshAgent) -> None:
     assert agent("stores", "add", f"{SHOP}api/", "--instance", "second").code == 0
     assert (agent.root / "etc" / "second" / "agent.toml").exists()
     assert not agent.config.exists()

@@ -1,70 +1,55 @@
-"""The commands of prestashop-agent called inside the test's process, on directories of the test."""
+"""The command prestashop-agent called inside the test's process: the same entry, without a second of imports."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from agent.cli import main
 from agent.cli.errors import run_command
+from tests.kit.agent_place import Place
 from tests.kit.server_process import Outcome
 
 
-@dataclass
 class AgentCli:
-    """Runs ``prestashop-agent ...`` to its end; for tests that are not coroutines.
+    """Runs ``prestashop-agent ... --config FILE`` to its end; not inside a running loop. stdin is no terminal."""
 
-    ``root`` has its files in etc, state and run, as systemd would name them; standard input is never a terminal.
-    """
+    def __init__(self, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.place = place
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
 
-    root: Path
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
+    def __call__(self, *arguments: str, stdin: str = "", environ: Mapping[str, str] | None = None) -> Outcome:
+        return called(
+            [*arguments, "--config", str(self.place.config)],
+            self.place.environ({"COLUMNS": "80", "LANG": "C.UTF-8", **(environ or {})}),
+            stdin,
+            self._monkeypatch,
+            self._capsys,
+        )
 
-    @property
-    def config(self) -> Path:
-        """The settings file."""
-        return self.root / "etc" / "agent.toml"
 
-    @property
-    def token(self) -> Path:
-        """The token file."""
-        return self.root / "etc" / "token"
-
-    def write(self, toml: str) -> None:
-        """A settings file that is there already."""
-        self.config.parent.mkdir(exist_ok=True)
-        self.config.write_text(toml)
-
-    def __call__(self, *arguments: str, stdin: str = "", path: Path | None = None) -> Outcome:
-        directories = {"CONFIGURATION_DIRECTORY": "etc", "STATE_DIRECTORY": "state", "RUNTIME_DIRECTORY": "run"}
-        with self.monkeypatch.context() as patch:
-            for name in [name for name in os.environ if name.startswith(("PRESTASHOP_AGENT_", "XDG_", "CREDENTIALS_"))]:
-                patch.delenv(name)
-            for name, below in directories.items():
-                patch.setenv(name, str(self.root / below))
-            patch.setenv("HOME", str(self.root))
-            patch.setenv("COLUMNS", "100")
-            if path is not None:
-                patch.setenv("PATH", f"{path}:{os.environ['PATH']}")
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-            self.capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                run_command(main.cli, main.PROGRAM, arguments)
-        out, err = self.capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in err
-        return Outcome(ended.value.code, out, err)
-
-    def refused(self, code: int, *arguments: str, stdin: str = "") -> str:
-        """Run, expect this exit code and one sentence on standard error, and give the sentence."""
-        outcome = self(*arguments, stdin=stdin)
-        assert outcome.code == code, outcome
-        [line] = outcome.err.splitlines()
-        assert line.startswith("prestashop-agent: ")
-        return line
+def called(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    stdin: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Outcome:
+    """Run ``prestashop-agent`` to its end with this environment and no other."""
+    with monkeypatch.context() as patch:
+        for name in tuple(os.environ):
+            patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(main.cli, main.PROGRAM, arguments)
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return Outcome(ended.value.code, out, err)
