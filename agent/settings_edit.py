@@ -26,7 +26,10 @@ _TOKEN: Final = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}|' r"'''.*?'{3,5}|" r'"(?:\\.|[^"\\\n])*"|' r"'[^'\n]*'|#[^\n]*|[\[\]{}\n]", re.DOTALL
 )
 _BLANK_OR_COMMENT: Final = re.compile(r"\s*(?:#.*)?")
-_BY_HAND: Final = "its stores stand there in a way that this command cannot change with certainty: edit it by hand."
+_BY_HAND: Final = (
+    "The stores stand in the settings file in a way that this command cannot change with certainty: edit it by hand "
+    "(a [[stores]] table for each)."
+)
 
 Values = Mapping[str, Any]
 """Keys of one store; None takes a key away."""
@@ -84,7 +87,10 @@ def _edited(text: str, edit: Callable[[str], str], meant: Callable[[list[Any]], 
     crlf = "\r\n" in plain
     plain = plain.replace("\r\n", "\n")
     wanted = tomllib.loads(plain)
-    wanted["stores"] = meant(list(wanted.get("stores", ())))
+    before = wanted.get("stores", [])
+    if not isinstance(before, list):
+        raise SettingsError(_BY_HAND)
+    wanted["stores"] = meant(before)
     try:
         edited = edit(plain)
         found = tomllib.loads(edited)

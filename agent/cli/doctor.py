@@ -118,8 +118,8 @@ def _say_unknown(urls: tuple[str, ...], stores: tuple[Store, ...] | None, examin
 
     if urls and stores and not any(each.subject is Subject.STORE for each in examination.findings):
         raise SettingsError(
-            "The settings open no store at this address (prestashop-agent config check lists them): correct --store, "
-            "or add the store to the settings."
+            "The settings open no store at this address (prestashop-agent stores list shows them): correct --store, "
+            "or open it with prestashop-agent stores add URL."
         )
 
 

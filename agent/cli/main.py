@@ -33,6 +33,8 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
+  sudo prestashop-agent enroll              install it: asks for the token and the shop
+  sudo prestashop-agent stores add URL      open one more shop
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?

@@ -63,14 +63,15 @@ def add(
     from agent.enrolment.store_lines import plan_json, plan_lines
 
     said = Said(as_json=as_json)
-    now = SettingsNow.read(_places(context, config, instance))
-    [plan] = asyncio.run(now.plans([wish_of(url, of_store)]))
-    changed = now.replace(now.edited([plan]))
-    said.say_all(plan_lines(plan))
-    said.say("Settings", f"{now.file.path}: {'written' if changed else 'nothing to change'}")
-    told = tell_agent(now, said, asked=changed and not no_reload)
-    said.end({"changed": changed, "settings_file": str(now.file.path), **plan_json(plan), **told})
-    return 0
+    with said.errors_told():
+        now = SettingsNow.read(_places(context, config, instance))
+        [plan] = asyncio.run(now.plans([wish_of(url, of_store)]))
+        changed = now.replace(now.edited([plan]))
+        said.say_all(plan_lines(plan))
+        said.say("Settings", f"{now.file.path}: {'written' if changed else 'nothing to change'}")
+        told = tell_agent(now, said, asked=changed and not no_reload)
+        said.end({"changed": changed, "settings_file": str(now.file.path), **plan_json(plan), **told})
+        return 0
 
 
 @stores.command(
@@ -98,20 +99,21 @@ def remove(
     from agent.settings_edit import without_store
 
     said = Said(as_json=as_json)
-    now = SettingsNow.read(_places(context, config, instance))
-    index = find_store(url, now.openings)
-    if index is None:
-        others = ", ".join(str(opening.store) for opening in now.openings) or "none"
-        said.say("Store", f"No store of this address is open in {now.file.path}; open are: {others}.")
-        said.end({"changed": False, "settings_file": str(now.file.path), "store": None})
+    with said.errors_told():
+        now = SettingsNow.read(_places(context, config, instance))
+        index = find_store(url, now.openings)
+        if index is None:
+            others = ", ".join(str(opening.store) for opening in now.openings) or "none"
+            said.say("Store", f"No store of this address is open in {now.file.path}; open are: {others}.")
+            said.end({"changed": False, "settings_file": str(now.file.path), "store": None})
+            return 0
+        store = now.openings[index].store
+        now.replace(without_store(now.file.text, index))
+        said.say("Store", f"{store}: closed")
+        said.say("Settings", f"{now.file.path}: written")
+        told = tell_agent(now, said, asked=not no_reload)
+        said.end({"changed": True, "settings_file": str(now.file.path), "store": str(store), **told})
         return 0
-    store = now.openings[index].store
-    now.replace(without_store(now.file.text, index))
-    said.say("Store", f"{store}: closed")
-    said.say("Settings", f"{now.file.path}: written")
-    told = tell_agent(now, said, asked=not no_reload)
-    said.end({"changed": True, "settings_file": str(now.file.path), "store": str(store), **told})
-    return 0
 
 
 @stores.command("list", epilog="\b\nExample:\n  prestashop-agent stores list --json")
@@ -126,26 +128,29 @@ def list_(context: click.Context, config: Path | None, instance: str | None, as_
     from agent.enrolment.store_lines import opening_json, opening_lines
 
     said = Said(as_json=as_json)
-    now = SettingsNow.read(_places(context, config, instance))
-    for opening in now.openings:
-        said.say("Store", str(opening.store))
-        said.say_all(opening_lines(opening))
-        if not opening.certain:
-            said.say(
-                "  warning", "The address can be read in several ways: prestashop-agent config check asks the store."
-            )
-        said.say_all(("  warning", sentence) for sentence in opening.warnings())
-    if not now.openings:
-        said.say("Stores", f"None is open in {now.file.path}. To open one: prestashop-agent stores add URL")
-    said.end(
-        {
-            "settings_file": str(now.file.path),
-            "stores": [
-                {**opening_json(each), "certain": each.certain, "warnings": each.warnings()} for each in now.openings
-            ],
-        }
-    )
-    return 0
+    with said.errors_told():
+        now = SettingsNow.read(_places(context, config, instance))
+        for opening in now.openings:
+            said.say("Store", str(opening.store))
+            said.say_all(opening_lines(opening))
+            if not opening.certain:
+                said.say(
+                    "  warning",
+                    "The address can be read in several ways: prestashop-agent config check asks the store.",
+                )
+            said.say_all(("  warning", sentence) for sentence in opening.warnings())
+        if not now.openings:
+            said.say("Stores", f"None is open in {now.file.path}. To open one: prestashop-agent stores add URL")
+        said.end(
+            {
+                "settings_file": str(now.file.path),
+                "stores": [
+                    {**opening_json(each), "certain": each.certain, "warnings": each.warnings()}
+                    for each in now.openings
+                ],
+            }
+        )
+        return 0
 
 
 def _places(context: click.Context, config: Path | None, instance: str | None) -> Any:  # noqa: ANN401 - imported late

@@ -26,10 +26,10 @@ class Service:
     systemctl: str
 
     @classmethod
-    def find(cls, unit: str, environ: Mapping[str, str], booted: Path = BOOTED) -> Service | None:
+    def find(cls, unit: str, environ: Mapping[str, str]) -> Service | None:
         """None where there is no systemd, or no such unit; ``unit`` "" is none."""
         systemctl = shutil.which("systemctl", path=environ.get("PATH"))
-        if not unit or systemctl is None or not booted.is_dir():
+        if not unit or systemctl is None or not BOOTED.is_dir():
             return None
         service = cls(unit, systemctl)
         return service if service._shown("LoadState") in {"loaded", "masked"} else None

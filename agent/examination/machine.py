@@ -16,6 +16,7 @@ from agent.locations import Locations
 from agent.opening import Opening, read_openings
 from agent.settings import AgentSettings, load_agent_settings
 from agent.settings_proxy import read_proxy_route
+from agent.store_command import add_command
 from agent.tunnel.proxy_route import ProxyRoute
 from agent.tunnel.token import AccessToken, read_token_file
 
@@ -89,7 +90,7 @@ def _tell_settings(places: Locations, openings: tuple[Opening, ...], notes: Note
             layer,
             "no_store_open",
             f"{shown}; no store is open, so that nothing can be reached.",
-            'Add a table to the settings: [[stores]] and below it url = "https://shop.example.com/api/".',
+            f"Open one: {add_command()}, with the address of the shop or of its back office.",
         )
     else:
         many = "1 store is" if len(openings) == 1 else f"{len(openings)} stores are"
@@ -125,7 +126,7 @@ def _token_verdict(path: Path) -> tuple[str, str]:
     if mode is None:
         return (
             "token_missing",
-            "Install the token that the integration server printed, or name its file (--token-file).",
+            "Run prestashop-agent enroll and paste the server's token, or name its file (--token-file).",
         )
     if not os.access(path, os.R_OK, effective_ids=True):
         return "token_unreadable", "Run this command as root (sudo), or as the user that runs prestashop-agent."

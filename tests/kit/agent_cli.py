@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -24,15 +24,32 @@ class AgentCli:
         self._capsys = capsys
 
     def __call__(self, *arguments: str, stdin: str = "", environ: Mapping[str, str] | None = None) -> Outcome:
-        with self._monkeypatch.context() as patch:
-            for name in tuple(os.environ):
-                patch.delenv(name)
-            for name, value in self.place.environ({"COLUMNS": "80", "LANG": "C.UTF-8", **(environ or {})}).items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
-            self._capsys.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                run_command(main.cli, main.PROGRAM, [*arguments, "--config", str(self.place.config)])
-        out, err = self._capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Outcome(ended.value.code, out, err)
+        return called(
+            [*arguments, "--config", str(self.place.config)],
+            self.place.environ({"COLUMNS": "80", "LANG": "C.UTF-8", **(environ or {})}),
+            stdin,
+            self._monkeypatch,
+            self._capsys,
+        )
+
+
+def called(
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    stdin: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Outcome:
+    """Run ``prestashop-agent`` to its end with this environment and no other."""
+    with monkeypatch.context() as patch:
+        for name in tuple(os.environ):
+            patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8"))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run_command(main.cli, main.PROGRAM, arguments)
+    out, err = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return Outcome(ended.value.code, out, err)
