@@ -53,7 +53,7 @@ async def examine(
 
     ``config``, ``environ``, ``overrides`` and ``is_root`` are as for ``load_agent_settings``. ``on_finding`` is told
     each finding at once, in the order of the result. Servers and stores are looked at at the same time; an answer that
-    does not come takes as long as the settings' ``timeouts`` say. Raises nothing but cancellation.
+    does not come takes as long as the settings' ``timeouts`` say. What is found is never raised.
     """
     began = time.monotonic()
     findings: list[Finding] = []
@@ -118,9 +118,14 @@ def _store_looks(given: Given, scope: Scope, tell: Tell) -> list[_Look]:
 
     wanted = given.openings
     if scope.stores is not None:
-        meant = frozenset(scope.stores)
-        wanted = tuple(opening for opening in wanted if meant.intersection(opening.candidates))
+        meant = frozenset(map(_place, scope.stores))
+        wanted = tuple(opening for opening in wanted if meant.intersection(map(_place, opening.candidates)))
     return [look(opening) for opening in wanted]
+
+
+def _place(store: Store) -> tuple[str, str, int, str]:
+    """What an address alone can say; which shop of a multistore it is stands in the settings."""
+    return store.scheme, store.host, store.port, store.shop_path
 
 
 async def _in_order(looks: Sequence[_Look], tell: Tell) -> bool:
