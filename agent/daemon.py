@@ -20,6 +20,8 @@ from agent.log import configure_logging
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
+from agent.pause_file import PauseFile
+from agent.pause_switch import PauseSwitch
 from agent.process_signals import ProcessSignals
 from agent.reloading import Reloading
 from agent.self_report import SelfReport
@@ -51,7 +53,8 @@ def run_daemon(source: Source) -> int:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
     configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
     with Instance.claim(places.state_dir) as instance:
-        daemon = Daemon(source, settings, token, instance.id, proxy)
+        pauses = PauseSwitch(PauseFile(places.state_dir))
+        daemon = Daemon(source, settings, token, instance.id, proxy, pauses)
         _log.info(
             "agent.starting",
             version=agent.__version__,
@@ -63,6 +66,8 @@ def run_daemon(source: Source) -> int:
         )
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
+        local.on("pause", pauses.pause)
+        local.on("resume", pauses.resume)
         return _run(_beside(local, daemon.serve(openings)))
 
 
@@ -86,14 +91,21 @@ class Daemon:
     """One running agent."""
 
     def __init__(
-        self, source: Source, settings: AgentSettings, token: AccessToken, instance_id: str, proxy: ProxyDial
+        self,
+        source: Source,
+        settings: AgentSettings,
+        token: AccessToken,
+        instance_id: str,
+        proxy: ProxyDial,
+        pauses: PauseSwitch,
     ) -> None:
         self._source = source
         self._settings = settings
         self._token = token
         self._proxy = proxy
         self._signals = ProcessSignals()
-        self._stores = OpenedStores(instance_id)
+        self._pauses = pauses
+        self._stores = OpenedStores(instance_id, pauses)
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
@@ -115,6 +127,7 @@ class Daemon:
             dial=self._proxy,
         )
         self.report.watch(context, supervisor)
+        self._pauses.watch(context, supervisor.refresh)
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
         reload = Reloading(self._source, self._settings, stores, self._proxy, context, supervisor, self._token.servers)
@@ -130,6 +143,7 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
+            self._pauses.close()
             await stores.checks.close()
             await context.close()
 

@@ -17,6 +17,8 @@ PROGRAM = "prestashop-agent"
 _COMMANDS = {
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
+    "pause": LazyCommand("agent.cli.pause", "pause", "Let no request through to the stores, until resume."),
+    "resume": LazyCommand("agent.cli.pause", "resume", "Let requests through again."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }

@@ -14,6 +14,7 @@ INDENT: Final = 12
 _COLORS: Final = {
     "ready": "green",
     "draining": "yellow",
+    "paused": "yellow",
     "waiting": "yellow",
     "connecting": "yellow",
     "slow": "red",

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.forward.target import ForwardTimeouts, StoreTable
+from agent.pause import Pause
+from agent.store_url import Store
 
 if TYPE_CHECKING:  # an exchange knows its context
     from agent.forward.exchange import ForwardExchange
@@ -79,6 +81,13 @@ class ForwardContext:
         if self.record is not None:
             self.record(record)
         self._ended.set()
+
+    def stop_paused(self, pause_of: Callable[[Store], Pause | None]) -> int:
+        """Stop the exchanges that run with paused stores, now; how many there were."""
+        before = self.active
+        for exchange in tuple(self._running):
+            exchange.stop(pause_of)
+        return before - self.active
 
     async def begun_have_ended(self) -> None:
         """Wait until the exchanges that run now have ended; those that begin meanwhile do not count."""

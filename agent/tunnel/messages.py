@@ -30,6 +30,7 @@ from agent.tunnel.frame import (
     ControlError,
     Frame,
     Identity,
+    Moment,
     Name,
     Resource,
     Seconds,
@@ -50,6 +51,7 @@ __all__ = [
     "HeartbeatAck",
     "Hello",
     "Message",
+    "Paused",
     "Welcome",
 ]
 
@@ -80,8 +82,20 @@ class Goodbye(StrEnum):
         return cls("other") if isinstance(value, str) else None
 
 
+class Paused(BaseModel):
+    """The shop's administrator holds everything back from a store, since when, until when, and why (Unix seconds)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    since: Moment
+    until: Moment | None = None
+    reason: Name = ""
+
+
 class Grant(BaseModel):
-    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``."""
+    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``.
+
+    ``paused`` is for people to see: the agent itself holds the exchanges back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
     scheme: Annotated[str, StringConstraints(max_length=8)]
@@ -92,6 +106,7 @@ class Grant(BaseModel):
     id_shop: Name = ""
     methods: frozenset[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]]
     resources: Annotated[frozenset[Resource], Field(max_length=256)] | None = None
+    paused: Paused | None = None
 
     @model_validator(mode="after")
     def _store_is_canonical(self) -> Self:
@@ -102,10 +117,10 @@ class Grant(BaseModel):
         return self
 
     @classmethod
-    def from_rule(cls, rule: Rule) -> Grant:
+    def from_rule(cls, rule: Rule, paused: Paused | None = None) -> Grant:
         """What hello says about ``rule``."""
         return cls.model_validate(
-            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
+            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources, "paused": paused}
         )
 
     def to_rule(self) -> Rule:
@@ -129,6 +144,16 @@ class Hello(Frame):
     nonce: Nonce = "0" * 32
     features: Annotated[list[Name], Field(max_length=32)] = Field(default_factory=list)
     stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = Field(default_factory=list)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What the agent's policy opens."""
+        return tuple(grant.to_rule() for grant in self.stores)
+
+    @property
+    def paused(self) -> dict[Store, Paused]:
+        """What the shop's administrator holds back of it."""
+        return {grant.to_rule().store: grant.paused for grant in self.stores if grant.paused is not None}
 
     @field_serializer("stores")
     def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:
