@@ -11,7 +11,9 @@ from typing import Any, Final
 import structlog
 
 import agent
-from agent.exchange_log import log_exchange
+from agent.access_files import AccessFiles
+from agent.access_log import AccessLog
+from agent.exchange_log import in_turn, log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
@@ -27,7 +29,7 @@ from agent.reloading import Reloading
 from agent.self_report import SelfReport
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
-from agent.source import Source, forward_timeouts, tunnel_config
+from agent.source import Source, access_log_files, forward_timeouts, tunnel_config
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -54,7 +56,8 @@ def run_daemon(source: Source) -> int:
     configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
     with Instance.claim(places.state_dir) as instance:
         pauses = PauseSwitch(PauseFile(places.state_dir))
-        daemon = Daemon(source, settings, token, instance.id, proxy, pauses)
+        files = access_log_files(settings, places)
+        daemon = Daemon(source, settings, token, instance.id, proxy, pauses, files)
         _log.info(
             "agent.starting",
             version=agent.__version__,
@@ -98,6 +101,7 @@ class Daemon:
         instance_id: str,
         proxy: ProxyDial,
         pauses: PauseSwitch,
+        access_files: AccessFiles | None,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -105,6 +109,7 @@ class Daemon:
         self._proxy = proxy
         self._signals = ProcessSignals()
         self._pauses = pauses
+        self._access_files = access_files
         self._stores = OpenedStores(instance_id, pauses)
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
 
@@ -112,11 +117,13 @@ class Daemon:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
         signals, stores = self._signals, self._stores
         signals.listen()
+        access_log = AccessLog(self._access_files)
+        access_log.open()
         context = ForwardContext(
             await stores.open(openings, self._settings.timeouts),
             timeouts=forward_timeouts(self._settings.timeouts),
             proxy="prestashop-agent",
-            record=log_exchange,
+            record=in_turn(log_exchange, access_log.note),
         )
         supervisor = Supervisor(
             replace(tunnel_config(self._settings), on_check=stores.checks.take),
@@ -146,6 +153,7 @@ class Daemon:
             self._pauses.close()
             await stores.checks.close()
             await context.close()
+            await access_log.close()
 
     async def _drain(self, context: ForwardContext, supervisor: Supervisor, drain_s: float) -> int:
         """Leave without a lost request; a second signal does not wait."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from agent.errors import PolicyDenied
@@ -9,6 +11,16 @@ from agent.forward.context import ExchangeRecord
 from agent.redact import loggable_target
 
 _log = structlog.get_logger()
+
+
+def in_turn(*takers: Callable[[ExchangeRecord], None]) -> Callable[[ExchangeRecord], None]:
+    """Give each record to all of them."""
+
+    def take(record: ExchangeRecord) -> None:
+        for taker in takers:
+            taker(record)
+
+    return take
 
 
 def log_exchange(record: ExchangeRecord) -> None:

@@ -14,7 +14,8 @@ from agent.forward.gate import StoreGate
 from agent.limit_log import LimitLog
 from agent.pause import PAUSE_MAX_S, Pause, Pauses, one_line
 from agent.pause_file import PauseFile
-from agent.store_url import Store, read_store_url
+from agent.store_name import is_meant, names_meant
+from agent.store_url import Store
 
 LOOK_EVERY_S: Final = 30.0
 """The wall clock may be set while a pause with an end waits for it."""
@@ -163,8 +164,8 @@ def named_stores(urls: object, known: tuple[str, ...], what: str = "store here")
         raise AgentError("The stores of the request are not a list of addresses.")
     found: dict[str, None] = {}
     for url in urls:
-        meant = {str(store) for store in read_store_url(url).candidates}
-        hits = [name for name in known if name in meant or name.partition("?")[0] in meant]
+        meant = names_meant([url])
+        hits = [name for name in known if is_meant(name, meant)]
         if not hits:
             these = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
             raise AgentError(
