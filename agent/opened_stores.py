@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 
 import structlog
 
@@ -16,7 +17,7 @@ from agent.policy import Rule
 from agent.probe import probe_openings
 from agent.settings import TimeoutSettings
 from agent.tunnel.check_messages import CHECK_FEATURE
-from agent.tunnel.messages import LINE_MAX_BYTES, Grant, Hello, Paused, hello_size_bytes
+from agent.tunnel.messages import LINE_MAX_BYTES, Grant, Hello, hello_size_bytes
 
 _log = structlog.get_logger("agent")
 
@@ -39,10 +40,10 @@ class OpenedStores:
     @property
     def grants(self) -> list[Grant]:
         """What the server is told of them: what is open, and what is paused of it as far as that fits into a hello."""
-        paused = [self._paused(rule) for rule in self._rules]
-        bare = [each.model_copy(update={"reason": ""}) if each is not None else None for each in paused]
-        for said in (paused, bare):
-            grants = [Grant.from_rule(rule, each) for rule, each in zip(self._rules, said, strict=True)]
+        pauses = [self._pauses.pause_of(rule.store) for rule in self._rules]
+        bare = [replace(pause, reason="") if pause is not None else None for pause in pauses]
+        for said in (pauses, bare):
+            grants = [Grant.from_rule(rule, pause) for rule, pause in zip(self._rules, said, strict=True)]
             if hello_size_bytes(grants) <= LINE_MAX_BYTES:
                 return grants
         return [Grant.from_rule(rule) for rule in self._rules]
@@ -71,7 +72,3 @@ class OpenedStores:
             features=[CHECK_FEATURE],
             stores=self.grants,
         )
-
-    def _paused(self, rule: Rule) -> Paused | None:
-        pause = self._pauses.pause_of(rule.store)
-        return Paused(since=pause.since, until=pause.until, reason=pause.reason) if pause is not None else None

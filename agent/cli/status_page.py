@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agent.cli.durations import shown_duration, shown_moment, shown_round_trip
-from agent.cli.page import colored, counted, entry, plain
+from agent.cli.page import colored, counted, entry, plain, shown_pause
 
 Report = Mapping[str, Any]
 
@@ -100,10 +100,7 @@ def _held_back(store: Report, width: int) -> Iterator[str]:
     """A pause, which ends by a command, and a limit, when it was reached."""
     pause = store.get("paused")
     if pause is not None:
-        until = f", until {shown_moment(pause['until'])}" if pause["until"] is not None else ""
-        reason = f" ({plain(pause['reason'])})" if pause["reason"] else ""
-        since = f"paused since {shown_moment(pause['since'])}{until}{reason}: prestashop-agent resume ends it"
-        first, *more = entry("", since, width)
+        first, *more = entry("", f"paused {shown_pause(pause)}: prestashop-agent resume ends it", width)
         yield colored(first, "paused", "paused")
         yield from more
     if store.get("limited"):

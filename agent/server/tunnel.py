@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agent.pause import Pause
 from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
 from agent.store_url import Store
 from agent.streams import ByteSession
-from agent.tunnel.messages import CheckDone, CheckStep, Goodbye, Hello, Message, Paused
+from agent.tunnel.messages import CheckDone, CheckStep, Goodbye, Hello, Message
 
 PLAIN_INSTANCE = "plain-ssh"
 TOO_MANY_CONNECTIONS = 12  # RFC 4250 4.2.2
@@ -72,7 +73,7 @@ class Tunnel:
     in_flight: int = 0
     channels: Any = None
     features: frozenset[str] = frozenset()  # what it said that it can
-    paused: Mapping[Store, Paused] = field(default_factory=dict)  # by the shop's administrator; for people to see
+    paused: Mapping[Store, Pause] = field(default_factory=dict)  # by the shop's administrator; for people to see
     say: Callable[[Message], bool] | None = None  # how it is told something; plain ssh has no such way
     inbox: dict[str, Callable[[CheckStep | CheckDone], None]] = field(default_factory=dict)  # by the check's id
     _stores: frozenset[Store] = frozenset()
@@ -143,7 +144,7 @@ class Tunnel:
         """What the agent's policy names."""
         return self._stores
 
-    def set_rules(self, rules: tuple[Rule, ...], paused: Mapping[Store, Paused] | None = None) -> None:
+    def set_rules(self, rules: tuple[Rule, ...], paused: Mapping[Store, Pause] | None = None) -> None:
         """What the agent's policy opens, and what is paused of it, from hello; the agent judges every request again."""
         self.rules = rules
         self.paused = paused or {}

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from agent.errors import SettingsError
+from agent.pause import Pause
 from agent.policy import Rule
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import Check, CheckDone, CheckStep
@@ -30,12 +31,12 @@ from agent.tunnel.frame import (
     ControlError,
     Frame,
     Identity,
-    Moment,
     Name,
     Resource,
     Seconds,
     Sentence,
 )
+from agent.tunnel.paused import Paused
 
 __all__ = [
     "LINE_MAX_BYTES",
@@ -82,15 +83,6 @@ class Goodbye(StrEnum):
         return cls("other") if isinstance(value, str) else None
 
 
-class Paused(BaseModel):
-    """The shop's administrator holds everything back from a store, since when, until when, and why (Unix seconds)."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-    since: Moment
-    until: Moment | None = None
-    reason: Name = ""
-
-
 class Grant(BaseModel):
     """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``.
 
@@ -117,11 +109,10 @@ class Grant(BaseModel):
         return self
 
     @classmethod
-    def from_rule(cls, rule: Rule, paused: Paused | None = None) -> Grant:
-        """What hello says about ``rule``."""
-        return cls.model_validate(
-            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources, "paused": paused}
-        )
+    def from_rule(cls, rule: Rule, pause: Pause | None = None) -> Grant:
+        """What hello says about ``rule``, and about the pause of its store."""
+        values = {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
+        return cls.model_validate(values | {"paused": Paused.of(pause)})
 
     def to_rule(self) -> Rule:
         """The rule; equal to the one that ``from_rule`` was given."""
@@ -151,9 +142,9 @@ class Hello(Frame):
         return tuple(grant.to_rule() for grant in self.stores)
 
     @property
-    def paused(self) -> dict[Store, Paused]:
+    def paused(self) -> dict[Store, Pause]:
         """What the shop's administrator holds back of it."""
-        return {grant.to_rule().store: grant.paused for grant in self.stores if grant.paused is not None}
+        return {grant.to_rule().store: grant.paused.pause for grant in self.stores if grant.paused is not None}
 
     @field_serializer("stores")
     def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:

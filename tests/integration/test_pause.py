@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agent.cli.access_log import access_log
 from agent.cli.pause import pause, resume
+from agent.pause import Pause
 from agent.store_url import Store
-from agent.tunnel.messages import Paused
 from tests.integration.test_daemon import answered, ask, table
 from tests.kit.agent_process import AgentProcess
 from tests.kit.scripted_store import ScriptedStore
@@ -33,7 +34,7 @@ async def command(config: Path, *arguments: str) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def told(server: TunnelServer, store: Store) -> Paused | None:
+async def told(server: TunnelServer, store: Store) -> Pause | None:
     """What the server knows, from both tunnels, once they agree."""
     while len(seen := {tunnel.paused.get(store) for tunnel in await server.wait_tunnels(2)}) > 1:
         await server.next_event()
@@ -73,7 +74,16 @@ async def test_a_pause_counts_at_once_over_a_restart_and_until_resume(tmp_path: 
             while await told(server, store) is not None:
                 await server.next_event()
             assert len(shop.requests) == 1
+            process.signal(signal.SIGTERM)
+            assert await process.ended() == 0
             assert process.other_lines == []
+        lines = CliRunner().invoke(access_log, ["--config", str(process.config)], catch_exceptions=False).output
+        shown = [line.split()[2:] for line in lines.splitlines()]
+        assert [(line[0], line[1], line[5]) for line in shown[-2:]] == [
+            ("403", "GET", "/api/products?limit&ws_key"),
+            ("200", "GET", "/api/products?limit&ws_key"),
+        ]
+        assert "k3y" not in "".join(path.read_text() for path in (tmp_path / "state" / "access").iterdir())
 
 
 @pytest.fixture
