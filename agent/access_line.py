@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import time
+from functools import lru_cache
 from typing import Any, Final
 
 from agent.forward.context import ExchangeRecord
@@ -11,6 +12,8 @@ from agent.redact import loggable_target
 
 TIME_CHARS: Final = 24
 """``2026-11-26T10:00:00.123Z``: such times compare as text."""
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))  # json.dumps makes one for each call
 
 
 def access_line(at: float, record: ExchangeRecord) -> bytes:
@@ -29,9 +32,15 @@ def access_line(at: float, record: ExchangeRecord) -> bytes:
         "bytes_from_store": record.bytes_from_store,
         "request_id": record.request_id,
     }
-    return json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+    return _ENCODER.encode(line).encode("ascii") + b"\n"
 
 
 def shown_time(at: float) -> str:
     """UTC, with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[: TIME_CHARS - 1] + "Z"
+    second = int(at)
+    return f"{_shown_second(second)}.{int((at - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _shown_second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))

@@ -17,6 +17,7 @@ from agent.cli.page import plain
 
 if TYPE_CHECKING:
     from agent.locations import Locations
+    from agent.pause_file import PauseFile
     from agent.settings import AgentSettings
 
 _WHO = """Works as the user that runs the agent, or as root, at once; also while no agent runs, for the next start."""
@@ -153,13 +154,30 @@ def _resume_in_file(places: Locations, arguments: Mapping[str, Any]) -> dict[str
 
 
 @contextlib.contextmanager
-def _alone(state_dir: Path) -> Iterator[Any]:
+def _alone(state_dir: Path) -> Iterator[PauseFile]:
     """The pause file, while no agent can start; as the owner of the directory, who is the one that will read it."""
-    from agent.instance import Instance
+    from agent.errors import StartError
+    from agent.instance import LOCK_NAME
+    from agent.lock_file import LockHeldError, lock_directory
     from agent.pause_file import PauseFile
 
-    with _as_owner(state_dir), Instance.claim(state_dir):
-        yield PauseFile(state_dir)
+    with _as_owner(state_dir):
+        try:
+            lock = lock_directory(state_dir, LOCK_NAME)
+        except LockHeldError as held:
+            raise StartError(
+                f"A prestashop-agent{held.who} uses {state_dir} and its socket is not where it is looked for: run this "
+                "command with the same settings (--config), or stop the agent and run it again."
+            ) from None
+        except OSError as error:
+            raise StartError(
+                f"The state directory {state_dir} cannot be used ({error.strerror}): run this command as root (sudo) "
+                "or as the user that runs prestashop-agent."
+            ) from None
+        try:
+            yield PauseFile(state_dir)
+        finally:
+            os.close(lock)
 
 
 @contextlib.contextmanager

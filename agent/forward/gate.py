@@ -17,7 +17,7 @@ class StorePaused(PolicyDenied):
     """The shop's administrator paused the store; to the caller a ``policy_denied`` with words of its own."""
 
     summary = "The store is paused; nothing more is sent to it."
-    remedy = "Only `prestashop-agent resume` on the shop's machine, or the end of its time, ends the pause."
+    remedy = "Nobody else can end that: `prestashop-agent resume` on the shop's machine does."
 
 
 class StoreLimited(ConnectionBusy):

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 
 from agent.cli.access_log import access_log
 from agent.cli.pause import pause, resume
+from agent.errors import StartError
+from agent.instance import Instance
 from agent.pause import Pause
 from agent.store_url import Store
 from tests.integration.test_daemon import answered, ask, table
@@ -52,7 +54,7 @@ async def test_a_pause_counts_at_once_over_a_restart_and_until_resume(tmp_path: 
             assert out.startswith("Everything is paused since 2")
             assert (await process.event("store.paused"))["reason"] == "stocktaking"
             refused = await answered(await ask((await server.wait_tunnels(2))[0], shop.port), b"</prestashop>\n")
-            assert b"(stocktaking). Only `prestashop-agent resume`" in refused
+            assert b"(stocktaking). Nobody else can end that: `prestashop-agent resume`" in refused
             while (paused := await told(server, store)) is None:
                 await server.next_event()
             assert paused.reason == "stocktaking"
@@ -113,6 +115,8 @@ def test_while_no_agent_runs_the_file_is_written_for_its_user(open_path: Path) -
     kept = (state / "pause.json").stat()
     assert (kept.st_mode & 0o777, kept.st_uid) == (0o600, state.stat().st_uid)
     assert os.geteuid() == os.getuid()
+    with Instance.claim(state), pytest.raises(StartError, match="its socket is not where it is looked for"):
+        run.invoke(resume, given, catch_exceptions=False)
     done = run.invoke(resume, given, catch_exceptions=False)
     assert "Open again: https://other.example.com/shop/" in done.output
     assert not (state / "pause.json").exists()

@@ -52,7 +52,7 @@ def test_a_pause_says_since_when_until_when_and_why() -> None:
     )
     message = StorePaused(Pause(NOW).sentence).message
     assert message.startswith("policy_denied: The store is paused; nothing more is sent to it.")
-    assert "since 2026-11-26 10:00 UTC. Only `prestashop-agent resume` on the shop's machine" in message
+    assert "since 2026-11-26 10:00 UTC. Nobody else can end that: `prestashop-agent resume`" in message
 
 
 def test_what_is_kept_is_what_is_read(tmp_path: Path, clock: Clock) -> None:

@@ -72,7 +72,7 @@ async def test_a_paused_store_hears_nothing_and_the_channel_goes_on(stores: list
         bench.target.gate.set_pause(PAUSE)
         bench.ask()
         assert bench.channel.written.startswith(b"HTTP/1.1 403 ")
-        assert b"since 2026-11-26 10:00 UTC (stocktaking). Only `prestashop-agent resume`" in bench.channel.written
+        assert b"has paused this store since 2026-11-26 10:00 UTC (stocktaking). Nobody" in bench.channel.written
         assert b"X-Tunnel-Nonce: " + b"ab" * 16 + b" policy_denied\r\n" in bench.channel.written
         assert not bench.channel.closed
         assert store.connections == []

@@ -32,7 +32,7 @@ async def test_the_pages_say_since_when_and_what_ends_it(
     api.plane.registry.add(here)
     page = (await panel.get("/connections/shop-lyon", "viewer")).text
     assert "paused by the shop</span>" in page
-    assert "has paused this store since 2026-11-26 10:00 UTC (stocktaking &lt;b&gt;). Only `prestashop-agent" in page
+    assert "has paused this store since 2026-11-26 10:00 UTC (stocktaking &lt;b&gt;). Nobody else can end that" in page
     page = (await panel.get(f"/agents/{agent['id']}", "viewer")).text
     assert "paused by the shop</span>" in page
     assert "stocktaking &lt;b&gt;" in page
