@@ -24,7 +24,10 @@ def in_turn(*takers: Callable[[ExchangeRecord], None]) -> Callable[[ExchangeReco
 
 
 def log_exchange(record: ExchangeRecord) -> None:
-    """Write the line: ``exchange.done``, ``exchange.denied`` (the policy) or ``exchange.failed``, at INFO."""
+    """Write the line: ``exchange.done``, ``exchange.denied`` (the policy) or ``exchange.failed``, at INFO.
+
+    Those over a store's limit are ``exchange.limited`` at DEBUG: ``store.limited`` sums them up.
+    """
     fields: dict[str, object] = {
         "store": record.store,
         "method": record.method,
@@ -37,6 +40,8 @@ def log_exchange(record: ExchangeRecord) -> None:
     }
     if not record.error:
         _log.info("exchange.done", **fields)
+    elif record.summed_up:
+        _log.debug("exchange.limited", error=record.error, **fields)
     elif record.error == PolicyDenied.name:
         _log.info("exchange.denied", error=record.error, **fields)
     else:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # an exchange knows its context
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecord:
-    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing."""
+    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing.
+
+    ``summed_up``: one of many over a limit, which are told of together.
+    """
 
     request_id: str
     store: str
@@ -28,6 +31,7 @@ class ExchangeRecord:
     elapsed_s: float
     bytes_to_store: int
     bytes_from_store: int
+    summed_up: bool = False
 
 
 class ForwardContext:

@@ -14,7 +14,7 @@ from agent.body import tracker_for
 from agent.errors import BadRequest, ClientTimeout, ExchangeError, MessageError, StoreBadResponse, StoreTimeout
 from agent.forward.admission import admit
 from agent.forward.context import ExchangeRecord
-from agent.forward.gate import StorePaused
+from agent.forward.gate import StoreLimited, StorePaused
 from agent.forward.origin import OriginConnection
 from agent.forward.target import StoreTarget
 from agent.http1 import Framing, RequestHead, ResponseHead
@@ -256,7 +256,7 @@ class ForwardExchange:
             self._record(head.status, error.name)
             self._session.cut(error.name)
             return
-        self._record(error.status, error.name)
+        self._record(error.status, error.name, summed_up=isinstance(error, StoreLimited))
         self._session.answer(
             error,
             as_json=wants_json(self._head.fields, self._head.target),
@@ -279,7 +279,7 @@ class ForwardExchange:
     def _rewrite(self, head: ResponseHead) -> bytes:
         return response_from_store(head, last=not self._body.done)  # an early answer may end the channel
 
-    def _record(self, status: int, error: str) -> None:
+    def _record(self, status: int, error: str, *, summed_up: bool = False) -> None:
         if self._recorded:
             return
         self._recorded = True
@@ -295,5 +295,6 @@ class ForwardExchange:
                 elapsed_s=self._session.loop.time() - self._began_at,
                 bytes_to_store=self._bytes_to_store,
                 bytes_from_store=self._bytes_from_store,
+                summed_up=summed_up,
             ),
         )

@@ -94,6 +94,7 @@ async def test_over_the_limit_the_caller_is_told_when_to_come_again(stores: list
         assert b"\r\nRetry-After: 30\r\n" in bench.channel.written
         assert b" connection_busy\r\n" in bench.channel.written
         assert len(store.requests) == 1
+        assert [record.summed_up for record in bench.records] == [False, True]
 
 
 @pytest.mark.parametrize(("method", "unknown"), [(b"GET", False), (b"POST", True)])
