@@ -57,5 +57,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    known = isinstance(found, dict) and {"time", "store", "method", "path", "parameters", "status"} <= found.keys()
-    return found if known else None
+    if not isinstance(found, dict) or not {"time", "store", "method", "path", "parameters", "status"} <= found.keys():
+        return None
+    return found if isinstance(found["status"], int) and isinstance(found["parameters"], list) else None

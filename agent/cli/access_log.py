@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from agent.cli.durations import read_duration
+from agent.cli.durations import read_duration, shown_round_trip
 from agent.cli.options import config_file, config_option
 from agent.cli.page import plain
 from agent.errors import StartError
@@ -100,23 +100,22 @@ def _entries(reader: Any, directory: Path, *, follow: bool) -> Iterator[Mapping[
 
 
 def _is_error(entry: Mapping[str, Any]) -> bool:
-    return bool(entry.get("error")) or not isinstance(entry["status"], int) or not 0 < entry["status"] < 400
+    return bool(entry.get("error")) or not 0 < entry["status"] < 400
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    """``11-26 10:00:03 200 GET    34 ms  https://shop.example.com/ /api/products?display&limit``, in local time."""
-    status = entry["status"]
+    """``2026-11-26 10:00:03 200 GET      34 ms https://shop.example.com/ /api/products?display&limit``, local time."""
+    status, ms = entry["status"], entry.get("ms")
     words = [
         _local(str(entry["time"])),
-        click.style(f"{plain(status) if status else '-':>3}", fg=_STYLES.get(int(status) // 100 if status else 5)),
+        click.style(f"{status or '-':>3}", fg=_STYLES.get(status // 100 if status else 5)),
         f"{plain(entry['method'], 8):<6}",
-        f"{plain(entry.get('ms', '')):>8} ms",
-        plain(entry["store"]) or "(no store)",
-        plain(entry["path"]) + ("?" + plain("&".join(map(str, entry["parameters"]))) if entry["parameters"] else ""),
+        f"{shown_round_trip(ms) if isinstance(ms, int | float) else '-':>9}",
     ]
     if entry.get("error"):
         words.append(click.style(plain(entry["error"]), fg="red"))
-    return " ".join(words)
+    names = "?" + plain("&".join(map(str, entry["parameters"]))) if entry["parameters"] else ""
+    return " ".join([*words, plain(entry["store"]) or "(no store)", plain(entry["path"]) + names])
 
 
 def _local(text: str) -> str:

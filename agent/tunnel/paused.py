@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Final, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
 from agent.pause import REASON_MAX_CHARS, Pause
 from agent.tunnel.frame import Moment, Name
 from agent.tunnel.text import printable
-
-_CUT: Final = len("...")
 
 
 class Paused(BaseModel):
@@ -30,4 +28,4 @@ class Paused(BaseModel):
     @property
     def pause(self) -> Pause:
         """With a reason that can be shown, whatever the other side wrote."""
-        return Pause(self.since, self.until, printable(self.reason, REASON_MAX_CHARS - _CUT))
+        return Pause(self.since, self.until, printable(self.reason, REASON_MAX_CHARS)[:REASON_MAX_CHARS])

@@ -10,10 +10,13 @@ import pytest
 
 from agent.errors import AgentError, StartError
 from agent.forward.gate import StorePaused
+from agent.opened_stores import OpenedStores
 from agent.pause import Pause, Pauses, one_line
 from agent.pause_file import PauseFile
 from agent.pause_switch import PauseSwitch, named_stores
+from agent.policy import Rule
 from agent.store_url import Store
+from agent.tunnel.messages import LINE_MAX_BYTES
 
 NOW = 1_795_687_200.0  # 2026-11-26 10:00 UTC
 SHOP = Store("https", "shop.example.com", 443, "/")
@@ -181,3 +184,18 @@ def test_an_address_without_a_shop_number_means_all_shops_there() -> None:
 def test_a_reason_is_one_line() -> None:
     assert one_line("a\r\n b\x1b[31m\u202e c") == "a b[31m c"
     assert len(one_line("x" * 999)) == 200
+
+
+@pytest.mark.parametrize(("count", "reason"), [(3, "x" * 200), (400, ""), (512, None)])
+async def test_as_much_of_the_pauses_as_fits_is_told(
+    count: int, reason: str | None, tmp_path: Path, clock: Clock
+) -> None:
+    """512 stores fill a hello nearly; whatever is paused, it must still be one."""
+    opened = OpenedStores("i" * 36, PauseSwitch(PauseFile(tmp_path, clock)))
+    stores = [Store("https", f"shop-{number:03}.example.com", 443, "/shop/") for number in range(count)]
+    opened._rules = tuple(Rule(store, frozenset({"GET", "HEAD"})) for store in stores)
+    assert opened.hello(0).paused == {}
+    opened._pauses.pause({"reason": "x" * 200})
+    hello = opened.hello(0)
+    assert len(hello.encode()) <= LINE_MAX_BYTES
+    assert {pause.reason for pause in hello.paused.values()} == ({reason} if reason is not None else set())
