@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _WHO = """Works as the user that runs the agent, or as root, at once; also while no agent runs, for the next start."""
 
+_LATER = "No agent is running here: this counts from the next start of the one whose state is in {}."
+
 stores_option = click.option(
     "--store", "stores", multiple=True, metavar="URL", help="This store only (several times for several)."
 )
@@ -67,7 +69,7 @@ def pause(
     answer = _ask_or_none(settings, places, "pause", arguments)
     if answer is None:
         answer = _pause_in_file(settings, places, arguments)
-        click.echo("No agent is running here: this counts from its next start on.")
+        click.echo(_LATER.format(places.state_dir))
     for entry in answer["paused"]:
         click.echo(_line(entry))
     if answer.get("cut"):
@@ -96,7 +98,7 @@ def resume(context: click.Context, config: Path | None, stores: tuple[str, ...])
     answer = _ask_or_none(settings, places, "resume", arguments)
     if answer is None:
         answer = _resume_in_file(places, arguments)
-        click.echo("No agent is running here: this counts from its next start on.")
+        click.echo(_LATER.format(places.state_dir))
     if not answer["ended"]:
         click.echo("Nothing was paused.")
     for name in answer["ended"]:

@@ -63,7 +63,7 @@ async def test_a_pause_counts_at_once_over_a_restart_and_until_resume(tmp_path: 
             process.signal(signal.SIGKILL)
             await process.ended()
         await server.wait_tunnels(0)
-        async with AgentProcess(tmp_path, table(shop.port), token) as process:
+        async with AgentProcess(tmp_path, table(shop.port, "max_requests_per_minute = 1"), token) as process:
             tunnel = (await server.wait_tunnels(2))[0]
             assert await told(server, store) == paused
             assert (await answered(await ask(tunnel, shop.port), b"</prestashop>\n")).startswith(b"HTTP/1.1 403 ")
@@ -75,15 +75,20 @@ async def test_a_pause_counts_at_once_over_a_restart_and_until_resume(tmp_path: 
             await answered(await ask(tunnel, shop.port), b"<prestashop/>")
             while await told(server, store) is not None:
                 await server.next_event()
+            limited = await answered(await ask(tunnel, shop.port), b"</prestashop>\n")
+            assert b"\r\nRetry-After: 60\r\n" in limited
+            assert (await process.event("store.limited"))["level"] == "warning"
             assert len(shop.requests) == 1
             process.signal(signal.SIGTERM)
             assert await process.ended() == 0
             assert process.other_lines == []
+            assert [event for event in process.events if event["event"] == "exchange.failed"] == []
         lines = CliRunner().invoke(access_log, ["--config", str(process.config)], catch_exceptions=False).output
         shown = [line.split()[2:] for line in lines.splitlines()]
-        assert [(line[0], line[1], line[5]) for line in shown[-2:]] == [
-            ("403", "GET", "/api/products?limit&ws_key"),
-            ("200", "GET", "/api/products?limit&ws_key"),
+        assert [(line[0], line[1], line[3]) for line in shown[-3:]] == [
+            ("403", "GET", "ms"),
+            ("200", "GET", "ms"),
+            ("503", "GET", "ms"),
         ]
         assert "k3y" not in "".join(path.read_text() for path in (tmp_path / "state" / "access").iterdir())
 
@@ -110,7 +115,7 @@ def test_while_no_agent_runs_the_file_is_written_for_its_user(open_path: Path) -
     run = CliRunner()
     given = ["--config", str(config)]
     done = run.invoke(pause, [*given, "--store", "https://other.example.com/shop/admin/"], catch_exceptions=False)
-    assert "No agent is running here: this counts from its next start on." in done.output
+    assert f"from the next start of the one whose state is in {state}." in done.output
     assert "Paused: https://other.example.com/shop/ since 2" in done.output
     kept = (state / "pause.json").stat()
     assert (kept.st_mode & 0o777, kept.st_uid) == (0o600, state.stat().st_uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ from agent.forward.pool import OriginPool
 from agent.forward.session import ForwardSession
 from agent.forward.target import StoreTable, StoreTarget
 from agent.pause import Pause
+from agent.pause_file import PauseFile
+from agent.pause_switch import PauseSwitch
 from agent.policy import METHODS, Rule
 from agent.store_url import Store
 from tests.kit.memory_channel import MemoryChannel
@@ -111,6 +114,21 @@ async def test_cut_ends_what_waits_for_an_answer(method: bytes, unknown: bool, s
         async with asyncio.timeout(5):
             await held.gone.wait()
         assert bench.records[0].error == "policy_denied"
+
+
+async def test_the_command_cuts_and_the_server_is_told(stores: list[Bench], tmp_path: Path) -> None:
+    held, told = Held(), list[int]()
+    async with ScriptedStore(held) as store:
+        stores.append(bench := Bench(store.port))
+        switch = PauseSwitch(PauseFile(tmp_path))
+        switch.open({bench.target.rule.store: None})
+        switch.watch(bench.context, lambda: told.append(1))
+        bench.ask()
+        await held.asked.wait()
+        assert (switch.pause({})["cut"], bench.context.active, told) == (0, 1, [1])
+        assert (switch.pause({"cut": True, "for_s": 60})["cut"], bench.context.active, told) == (1, 0, [1, 1])
+        assert (switch.resume({})["paused"], told) == ([], [1, 1, 1])
+        switch.close()
 
 
 async def test_cut_breaks_off_an_answer_that_has_begun(stores: list[Bench]) -> None:
