@@ -17,6 +17,7 @@ PROGRAM = "prestashop-agent"
 _COMMANDS = {
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
+    "logs": LazyCommand("agent.cli.logs", "logs", "Show the agent's log, or say where it is."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }
@@ -32,6 +33,7 @@ Examples:
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
+  prestashop-agent logs -f                  what does it say?
   prestashop-agent --config ./agent.toml run
 """,
 )
