@@ -104,7 +104,7 @@ def _agent_families(report: Mapping[str, Any]) -> Iterator[Metric]:
     """What concerns the program as a whole."""
     from prometheus_client.core import InfoMetricFamily
 
-    build = {"version": report["version"], "python_version": platform.python_version()}
+    build = {"version": report["version"], "python": platform.python_version()}
     yield InfoMetricFamily(PREFIX + _BUILD[0], _BUILD[1], value=build)
     yield _gauge(_READY, {(): report["state"] == "ready"})
     yield _gauge(_LAG, {(): report["loop_lag_ms"] / 1000})

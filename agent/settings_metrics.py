@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from agent.errors import SettingsError
 from agent.host_name import read_host
@@ -41,14 +41,14 @@ def _name(text: str) -> str:
 class MetricsSettings(SettingsTable):
     """The pages /metrics, /livez and /readyz over TCP. They are always there on the agent's own socket."""
 
-    listen: Annotated[str, AfterValidator(_listen)] | None = Field(
-        default=None,
-        description='Where to listen, such as "127.0.0.1:9464" (port 0: any free one). Default: nowhere.',
-    )
     allow_remote: bool = Field(
         default=False,
         description="Listen on an address that other machines reach. Whoever reaches it reads the pages, which name "
         "the stores; there is neither password nor TLS.",
+    )
+    listen: Annotated[str, AfterValidator(_listen)] | None = Field(
+        default=None,
+        description='Where to listen, such as "127.0.0.1:9464" (port 0: any free one). Default: nowhere.',
     )
     hosts: tuple[Annotated[str, AfterValidator(_name)], ...] = Field(
         default=(),
@@ -64,11 +64,12 @@ class MetricsSettings(SettingsTable):
         address, port = split_listen(self.listen)
         return str(address), port
 
-    @model_validator(mode="after")
-    def _here_only(self) -> Self:
-        if self.listen is not None and not self.allow_remote and not split_listen(self.listen)[0].is_loopback:
+    @field_validator("listen")
+    @classmethod
+    def _here_only(cls, listen: str | None, info: ValidationInfo) -> str | None:
+        if listen is not None and not info.data.get("allow_remote") and not split_listen(listen)[0].is_loopback:
             raise ValueError(
-                f"listen = {self.listen} can be reached by other machines, without a password: listen on 127.0.0.1, or "
-                "set allow_remote = true when only machines that may read the metrics reach it"
+                'must be an address that only this machine reaches, such as "127.0.0.1:9464", since there is no '
+                "password; set allow_remote = true beside it where only machines that may read the metrics reach it"
             )
-        return self
+        return listen

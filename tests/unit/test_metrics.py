@@ -117,6 +117,12 @@ def test_every_name_is_told_and_every_told_name_is_there() -> None:
     assert there == metric_names()
 
 
+def test_the_docs_name_every_metric() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/metrics-agent.md").read_text(encoding="utf-8")
+    families = {re.sub(r"_(bucket|count|sum)\Z", "", name) for name in metric_names()}
+    assert [name for name in sorted(families) if f"`{name}`" not in page] == []
+
+
 def test_no_value_of_a_parameter_and_no_path() -> None:
     page = scraped()
     assert "SECRET" not in page
