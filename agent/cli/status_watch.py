@@ -61,6 +61,8 @@ def watch_live(ask: Ask, every_s: float, sleep: Callable[[float], None] = time.s
     def page() -> WatchPage:
         try:
             report = ask()
+            if "last_exchanges" not in report:
+                raise UnknownStateError(f"The running agent is of an older version ({report['version']}): restart it.")
         except AgentError as error:
             return WatchPage(None, rates, now=time.time(), trouble=(_headline(error), str(error)))
         rates.take(report)
