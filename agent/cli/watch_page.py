@@ -73,7 +73,7 @@ class WatchPage:
 
     def _traffic(self, report: Report) -> Text:
         exchanges = report["exchanges"]
-        line = Text(f"{_requests(self._rates.of())} requests/s, {_moved(self._rates.of())}, ")
+        line = Text(f"{_traffic(self._rates.of())}, ")
         line.append(f"{exchanges['in_flight']} in flight")
         return line.append(f", {exchanges['failed']} failed", "red") if exchanges["failed"] else line
 
@@ -107,7 +107,7 @@ class WatchPage:
             rate = self._rates.of(store["store"])
             paused = Text(" paused", "yellow") if store.get("paused") else Text()
             table.add_row(
-                Text(plain(store["url"] if width >= _WIDE else store["store"].partition("://")[2])) + paused,
+                Text(plain(store["store"] if width >= _WIDE else store["store"].partition("://")[2])) + paused,
                 _requests(rate),
                 str(store["in_flight"]),
                 str(store["idle"]),
@@ -200,8 +200,8 @@ def _up_and_down(rate: Rate | None) -> tuple[str, str]:
     return shown_bytes(rate.bytes_to_store), shown_bytes(rate.bytes_from_store)
 
 
-def _moved(rate: Rate | None) -> str:
+def _traffic(rate: Rate | None) -> str:
     if rate is None:
-        return "measuring"
+        return "measuring rates"
     up, down = _up_and_down(rate)
-    return f"{up}/s up, {down}/s down"
+    return f"{_requests(rate)} requests/s, {up}/s up, {down}/s down"
