@@ -19,8 +19,11 @@ from agent.exchange_log import in_turn, log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
+from agent.local_http import LocalHttp
 from agent.local_socket import SOCKET_NAME, LocalSocket
 from agent.log import IS_JSON, configure_logging
+from agent.metrics import AgentMetrics
+from agent.metrics_listener import MetricsListener
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
@@ -79,11 +82,14 @@ def run_daemon(source: Source) -> int:
         local.on("reload", lambda _request: daemon.reload())
         local.on("pause", pauses.pause)
         local.on("resume", pauses.resume)
-        return _run(_beside(local, daemon.serve(openings)))
+        metrics = AgentMetrics(daemon.report, lambda: local.connections)
+        local.http = LocalHttp(lambda: daemon.report.status(local.connections), metrics.scrape)
+        listener = MetricsListener(settings.metrics.place, settings.metrics.hosts, local.http, daemon.report.lag)
+        return _run(_beside(local, listener, daemon.serve(openings)))
 
 
-async def _beside(local: LocalSocket, main: Coroutine[Any, Any, int]) -> int:
-    async with local:
+async def _beside(local: LocalSocket, listener: MetricsListener, main: Coroutine[Any, Any, int]) -> int:
+    async with local, listener:
         return await main
 
 
@@ -142,7 +148,7 @@ class Daemon:
             await stores.open(openings, self._settings.timeouts),
             timeouts=forward_timeouts(self._settings.timeouts),
             proxy="prestashop-agent",
-            record=in_turn(log_exchange, access_log.note),
+            record=in_turn(self.report.tally.take, log_exchange, access_log.note),
         )
         supervisor = Supervisor(
             replace(tunnel_config(self._settings), on_check=stores.checks.take),

@@ -1,4 +1,4 @@
-"""The running agent's own socket, for commands on the same machine: one JSON line in, one out, closed."""
+"""The running agent's own socket, for this machine: one JSON line in, one out, closed; or one HTTP request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final, Self, cast
 import structlog
 
 from agent.errors import AgentError, StartError
+from agent.local_http import LocalHttp, is_http
 from agent.unix_socket import PrivateSocket
 
 SOCKET_NAME: Final = "agent.sock"
@@ -32,15 +33,18 @@ One that has to wait gives an awaitable, and has ``COMMAND_MAX_S``; what it has 
 
 
 class LocalSocket:
-    """Answers ``{"command": NAME}`` lines at ``path``; everything about a conversation is bounded.
+    """Answers ``{"command": NAME}`` lines at ``path``, and HTTP with ``http``; all of a conversation is bounded.
 
     An answer that went wrong is ``{"error": {"name": ..., "message": ...}}``, ``name`` being stable.
     """
 
     def __init__(self, path: Path, conversation_max_s: float = CONVERSATION_MAX_S) -> None:
         self.conversation_max_s = conversation_max_s
+        self.http: LocalHttp | None = None
         self._commands: dict[str, Command] = {}
-        self._socket = PrivateSocket(path, what="The agent's socket", program="prestashop-agent", setting="runtime_dir")
+        self._socket = PrivateSocket(
+            path, what="The agent's socket", program="prestashop-agent", setting="runtime_dir", is_for_group=True
+        )
         self._server: asyncio.Server | None = None
         self._conversations: set[_Conversation] = set()
         self._waiting: set[asyncio.Task[bytes]] = set()
@@ -149,6 +153,11 @@ class _Conversation(asyncio.Protocol):
         if self._answered:
             return
         self._received += data
+        if self._owner.http is not None and is_http(self._received):
+            page = self._owner.http.answer(self._received)
+            if page is not None:
+                self._say(page)
+            return
         line, found, _ = self._received.partition(b"\n")
         if found and len(line) <= LINE_MAX_BYTES:
             answer = self._owner.answer(bytes(line))

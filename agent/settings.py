@@ -17,6 +17,7 @@ from agent.policy import METHODS
 from agent.rewrite import is_extra_field_allowed
 from agent.settings_loader import load_settings
 from agent.settings_log import AccessLogSettings, LogSettings
+from agent.settings_metrics import MetricsSettings
 from agent.settings_proxy import LOGIN_ADVICE, ProxySettings
 from agent.settings_table import AbsolutePath, SettingsTable
 from agent.store_url import read_store_url
@@ -28,6 +29,7 @@ __all__ = [
     "AgentSettings",
     "HeartbeatSettings",
     "LogSettings",
+    "MetricsSettings",
     "ProxySettings",
     "ReconnectSettings",
     "StoreSettings",
@@ -256,6 +258,7 @@ class AgentSettings(BaseSettings):
     reconnect: ReconnectSettings = Field(default=ReconnectSettings(), description="Waiting between attempts.")
     heartbeat: HeartbeatSettings = Field(default=HeartbeatSettings(), description="Noticing a dead link.")
     proxy: ProxySettings = Field(default=ProxySettings(), description="The proxy on the way to the server.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="The agent's pages over TCP.")
     stores: tuple[StoreSettings, ...] = Field(
         default=(), description="The stores that are open, one [[stores]] table each. Nothing else can be reached."
     )

@@ -32,6 +32,11 @@ def _open(fields: Fields) -> str:
     return f"Open\t{fields['store']} for {fields['methods'].replace(',', ' ')}, {resources}"
 
 
+def _paused(fields: Fields) -> str:
+    reason = f" ({fields['reason']})" if fields["reason"] else ""
+    return f"{fields['store']} is paused{reason}: nothing reaches it until prestashop-agent resume."
+
+
 def _tunnel(lead: str) -> Callable[[Fields], str]:
     def words(fields: Fields) -> str:
         wait_s = fields["retry_in_s"]
@@ -76,13 +81,18 @@ def _exchanges(count: int) -> str:
 
 
 _WORDS: Final[Mapping[str, str | Callable[[Fields], str]]] = {
+    "access_log.failing": "The access log in {directory} is not written: {detail}.",
+    "access_log.resumed": "The access log is written again; requests that are not in it: {lost}.",
     "agent.starting": _starting,
     "agent.leaving": _leaving,
     "agent.draining": _draining,
     "agent.left_at_once": "Left at once: what ran was cut off.",
     "agent.stopped": _stopped,
     "clock.disturbed": _disturbed,
+    "metrics.listening": "Metrics and health at http://{address}:{port}/metrics.",
     "network.changed": "The network changed: what waits tries at once.",
+    "pause.not_kept": "{detail}",
+    "pause.unreadable": "{detail}",
     "proxy.changed": "From now on the way out is {proxy}.",
     "settings.need_restart": "Changed, and in effect at the next start: {settings}.",
     "settings.refused": "The settings were not taken, those from before stay. {detail}",
@@ -91,8 +101,11 @@ _WORDS: Final[Mapping[str, str | Callable[[Fields], str]]] = {
     "store.ambiguous": "{store}: {detail} Write {write} in the settings.",
     "store.check_refused": "The server asked for a check of {host}: {reason}",
     "store.checked": "The server asked for a check of {store}: {verdict}, {elapsed_ms:.0f} ms.",
+    "store.limited": "{store}: {detail}.",
     "store.none": "{detail}",
     "store.open": _open,
+    "store.paused": _paused,
+    "store.resumed": "{store} is served again (by {by}).",
     "store.warning": "{store}: {detail}",
     "tunnel.connecting": "Tunnel {index} connects to {server}.",
     "tunnel.drain_incomplete": "The time is over; still running, and cut off now: {in_flight}.",

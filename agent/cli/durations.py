@@ -37,6 +37,21 @@ def shown_round_trip(milliseconds: float | None) -> str:
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
 
 
+def shown_clock(unix_s: float, now: float) -> str:
+    """``06:58:03`` of the last day, ``11-22 06:58`` of days before; local."""
+    return time.strftime("%H:%M:%S" if now - unix_s < 86400 else "%m-%d %H:%M", time.localtime(unix_s))
+
+
+def shown_bytes(count: float) -> str:
+    """``512 B``, ``4.1 kB``, ``103 MB``: decimal units, as network rates have them."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB"):
+        if count < 999.5:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.1f} {unit}" if unit != "B" and count < 9.95 else f"{count:.0f} {unit}"
+
+
 def shown_moment(unix_s: float) -> str:
     """``2026-11-23 06:58 +0100``: local, with the zone, since whoever reads it may sit in another one."""
     return time.strftime("%Y-%m-%d %H:%M %z", time.localtime(unix_s))

@@ -25,6 +25,7 @@ _COMMANDS = {
     "pause": LazyCommand("agent.cli.pause", "pause", "Let no request through to the stores, until resume."),
     "resume": LazyCommand("agent.cli.pause", "resume", "Let requests through again."),
     "access-log": LazyCommand("agent.cli.access_log", "access_log", "Show the requests that came for the stores."),
+    "logs": LazyCommand("agent.cli.logs", "logs", "Show the agent's log, or say where it is."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }
@@ -42,6 +43,7 @@ Examples:
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
   prestashop-agent doctor                   which layer fails, and what to do?
+  prestashop-agent logs -f                  what does it say?
   prestashop-agent --config ./agent.toml run
 """,
 )

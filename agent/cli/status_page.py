@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from agent.cli.durations import shown_duration, shown_moment, shown_round_trip
 from agent.cli.page import colored, counted, entry, plain, shown_pause
+from agent.cli.status_errors import last_errors
 
 Report = Mapping[str, Any]
 
-_WORDS: Final = {
+WORDS: Final = {
     "authenticating": "logging in",
     "waiting": "down",
     "slow": "turned away",
     "idle": "starting",
 }
-_HEADLINES: Final = {"refused": "turned away: see below"}
+HEADLINES: Final = {"refused": "turned away: see below"}
 _SERVES_ON: Final = "serves on until what runs has ended"
+_ERRORS_SHOWN: Final = 5
 _PAST_S: Final = 3600  # what was mended longer ago than that says nothing of today
 
 
@@ -25,7 +27,7 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
     """The lines for ``report``, each at most ``width`` wide where words allow; ``now`` is Unix seconds."""
     since = shown_moment(now - report["uptime_s"])
     state = plain(report["state"])
-    word = _HEADLINES.get(state, state)
+    word = HEADLINES.get(state, state)
     yield colored(f"prestashop-agent {plain(report['version'])} is {word}", word, state)
     running = f"{report['pid']}, running since {since} ({shown_duration(report['uptime_s'])})"
     yield from entry("Process", running, width)
@@ -45,6 +47,13 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
         yield from entry("Store", plain(store["url"]), width)
         yield from entry("", f"{plain(' '.join(store['methods']))}; {_connections(store)}", width)
         yield from _held_back(store, width)
+        if len(report["stores"]) > 1 and (store.get("ended") or store.get("in_flight")):
+            yield from entry("", _exchanges(store), width)
+    errors = last_errors(report, now=now, at_most=_ERRORS_SHOWN)
+    if errors:
+        yield ""
+    for name, (clock, text) in zip(("Last errors", *[""] * len(errors)), errors, strict=False):
+        yield from entry(name, f"{clock}  {text}", width)
 
 
 def _exchanges(exchanges: Report) -> str:
@@ -54,7 +63,7 @@ def _exchanges(exchanges: Report) -> str:
 
 def _tunnel(tunnel: Report, width: int, *, is_leaving: bool) -> Iterator[str]:
     state = plain(tunnel["state"])
-    word = _WORDS.get(state, state)
+    word = WORDS.get(state, state)
     down_s = tunnel.get("down_s") if state == "waiting" else None  # not since the last attempt: since it was up
     words = [f"{word} for {shown_duration(tunnel['since_s'] if down_s is None else down_s)}"]
     if is_leaving and state == "ready":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,11 @@ class ForwardContext:
     def active(self) -> int:
         """Exchanges that run."""
         return len(self._running)
+
+    def active_by_store(self) -> Counter[str]:
+        """Exchanges that run, by their store as the log names it; "" while, or because, none was found."""
+        targets = (exchange._target for exchange in self._running)  # noqa: SLF001 - an exchange is its context's own
+        return Counter(str(target.rule.store) if target is not None else "" for target in targets)
 
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a task that belongs to this context until it ends or ``close`` is called."""

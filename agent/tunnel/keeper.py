@@ -18,6 +18,7 @@ from agent.tunnel.backoff import Backoff
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial
 from agent.tunnel.ending import Ending, EndReason
+from agent.tunnel.ending_trail import EndingTrail
 from agent.tunnel.link import AgentLink
 from agent.tunnel.messages import Drain, Goodbye, Hello
 from agent.tunnel.proxy_error import ProxyError
@@ -78,6 +79,7 @@ class TunnelKeeper:
         self._on_change = on_change
         self.state = State.IDLE
         self.counts: Counter[str] = Counter()
+        self.trail = EndingTrail()
         self._loop = asyncio.get_running_loop()
         self._since = self._down_since = self._loop.time()
         self._stopping = False
@@ -248,6 +250,7 @@ class TunnelKeeper:
         slow = self._backoff.is_slow(ending)
         wait_s = self._backoff.wait_s(ending, slow=slow)
         self._last_ending, self._ended_at = ending, self._loop.time()
+        self.trail.take(ending)
         if self._link_was_up():
             self._down_since = self._ended_at
         self._report(ending, wait_s, slow=slow)

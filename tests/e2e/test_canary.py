@@ -25,6 +25,7 @@ from tests.e2e.canary_site import (
 )
 from tests.e2e.canary_told import a_refused_certificate, archives, notices, streams
 from tests.kit.installation import agent_command
+from tests.kit.local_page import local_page
 from tests.kit.postgres import new_database
 
 Step = Callable[[CanarySite], Awaitable[None]]
@@ -187,6 +188,7 @@ async def an_agent(site: CanarySite) -> None:
             done = await agent_command("--config", str(agent.config), *command, home=agent.directory)
             assert "Usage:" not in done.err, done.err
             site.keep(f"prestashop-agent {command[0]}", {}, (done.out + done.err).encode())
+        site.keep("metrics of the agent", {}, (await local_page(agent.directory / "run", "metrics")).encode())
         await site.looked_at("/agents")
         await site.api("POST", "agents/warehouse/revoke", status=200)
     async with site.agent("warehouse-refused", made["access_token"], site.url()) as agent:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 
 from agent.local_socket import CONNECTIONS_MAX
 from tests.kit.installation import HeldStore, Installation, agent_status, installation
+from tests.kit.local_page import local_page
 from tests.kit.raw_client import RawClient
 
 PATIENCE_S = 30.0
@@ -112,6 +114,12 @@ async def test_an_exchange_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Pa
             assert busy_server["process"]["open_files"] == server["process"]["open_files"] + 1
             held.answer.set()
             assert (await client.answer()).status == 200
+        runtime_dir = running.agent.config.parent / "run"
+        assert await local_page(runtime_dir, "readyz") == "ok\n"
+        metrics = await local_page(runtime_dir, "metrics")
+        exchanges = r'^prestashop_agent_exchanges_total\{method="GET",status="2xx",store="http://.*/"\} 2\.0$'
+        assert re.search(exchanges, metrics, re.MULTILINE)
+        assert '\nprestashop_agent_tunnel_up{tunnel="1"} 1.0\n' in metrics
         left_agent, left_server = await quiet(running)
         assert left_agent["exchanges"] == {"in_flight": 0, "ended": 2, "failed": 0}
         for before, after in ((agent, left_agent), (server, left_server)):
