@@ -53,7 +53,8 @@ screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a use
 	@PANEL_SCREENSHOTS=$(CURDIR)/out/screenshots $(BIN)/python -m pytest tests/browser $(ARGS)
 
 packages: $(VENV)/.ready  ## Build the .deb and .rpm packages into dist/, then test them (docs/packages.md: what that needs)
-	@$(BIN)/python packaging/build.py $(ARGS)
+	@$(BIN)/python packaging/build.py
+	@$(BIN)/python -m pytest tests/packaging -m long $(ARGS)
 
 lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
 	@packaging/lock.sh

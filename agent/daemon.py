@@ -12,8 +12,10 @@ from typing import Any, Final
 import structlog
 
 import agent
+from agent.access_files import AccessFiles
+from agent.access_log import AccessLog
 from agent.errors import StartError
-from agent.exchange_log import log_exchange
+from agent.exchange_log import in_turn, log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
@@ -22,6 +24,8 @@ from agent.log import IS_JSON, configure_logging
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
+from agent.pause_file import PauseFile
+from agent.pause_switch import PauseSwitch
 from agent.process_signals import ProcessSignals
 from agent.reloading import Reloading
 from agent.self_report import SelfReport
@@ -29,7 +33,7 @@ from agent.service_life import ServiceLife, first_dead
 from agent.service_sentence import service_sentence
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
-from agent.source import Source, forward_timeouts, tunnel_config
+from agent.source import Source, access_log_files, forward_timeouts, tunnel_config
 from agent.systemd import ServiceManager
 from agent.terminal_log import TerminalRenderer
 from agent.tunnel.proxy_dial import ProxyDial
@@ -58,7 +62,9 @@ def run_daemon(source: Source) -> int:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
     configure_logging(settings.log.level, IS_JSON[settings.log.format], on_terminal=TerminalRenderer)
     with Instance.claim(places.state_dir) as instance:
-        daemon = Daemon(source, settings, token, instance.id, proxy, manager)
+        pauses = PauseSwitch(PauseFile(places.state_dir))
+        files = access_log_files(settings, places)
+        daemon = Daemon(source, settings, token, instance.id, proxy, manager, pauses, files)
         _log.info(
             "agent.starting",
             version=agent.__version__,
@@ -71,6 +77,8 @@ def run_daemon(source: Source) -> int:
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
         local.on("reload", lambda _request: daemon.reload())
+        local.on("pause", pauses.pause)
+        local.on("resume", pauses.resume)
         return _run(_beside(local, daemon.serve(openings)))
 
 
@@ -101,6 +109,8 @@ class Daemon:
         instance_id: str,
         proxy: ProxyDial,
         manager: ServiceManager,
+        pauses: PauseSwitch,
+        access_files: AccessFiles | None,
     ) -> None:
         self._source = source
         self._settings = settings
@@ -108,7 +118,9 @@ class Daemon:
         self._proxy = proxy
         self._manager = manager
         self._signals = ProcessSignals()
-        self._stores = OpenedStores(instance_id)
+        self._pauses = pauses
+        self._access_files = access_files
+        self._stores = OpenedStores(instance_id, pauses)
         self._reloading: Reloading | None = None
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
 
@@ -124,11 +136,13 @@ class Daemon:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
         signals, stores = self._signals, self._stores
         signals.listen()
+        access_log = AccessLog(self._access_files)
+        access_log.open()
         context = ForwardContext(
             await stores.open(openings, self._settings.timeouts),
             timeouts=forward_timeouts(self._settings.timeouts),
             proxy="prestashop-agent",
-            record=log_exchange,
+            record=in_turn(log_exchange, access_log.note),
         )
         supervisor = Supervisor(
             replace(tunnel_config(self._settings), on_check=stores.checks.take),
@@ -139,6 +153,7 @@ class Daemon:
             dial=self._proxy,
         )
         self.report.watch(context, supervisor)
+        self._pauses.watch(context, supervisor.refresh)
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
         reload = self._reloading = Reloading(
@@ -169,8 +184,10 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
+            self._pauses.close()
             await stores.checks.close()
             await context.close()
+            await access_log.close()
 
     async def _drain(self, context: ForwardContext, supervisor: Supervisor, drain_s: float) -> int:
         """Leave without a lost request; a second signal does not wait."""

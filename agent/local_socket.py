@@ -71,7 +71,7 @@ class LocalSocket:
         try:
             listening = self._socket.listen(_BACKLOG)
         except StartError as error:
-            _log.warning("socket.unavailable", detail=str(error), missing="prestashop-agent status")
+            _log.warning("socket.unavailable", detail=str(error), missing="prestashop-agent status, pause, resume")
             return
         loop = asyncio.get_running_loop()
         try:

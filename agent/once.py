@@ -16,6 +16,8 @@ from agent.errors import StartError
 from agent.log import IS_JSON, configure_logging
 from agent.opened_stores import OpenedStores
 from agent.opening import read_openings
+from agent.pause_file import PauseFile
+from agent.pause_switch import PauseSwitch
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, tunnel_config
@@ -57,11 +59,14 @@ def run_once(source: Source, tell: Callable[[Seen], None]) -> bool:
     # The results say it all; who asks for every event gets them between.
     level = "debug" if settings.log.level == "debug" else "critical"
     configure_logging(level, IS_JSON[settings.log.format], on_terminal=TerminalRenderer)
-    return asyncio.run(_look(settings, token, proxy, tell))
+    pauses = PauseSwitch(PauseFile(places.state_dir))
+    return asyncio.run(_look(settings, token, proxy, pauses, tell))
 
 
-async def _look(settings: AgentSettings, token: AccessToken, proxy: ProxyDial, tell: Callable[[Seen], None]) -> bool:
-    stores = OpenedStores(str(uuid.uuid4()))
+async def _look(
+    settings: AgentSettings, token: AccessToken, proxy: ProxyDial, pauses: PauseSwitch, tell: Callable[[Seen], None]
+) -> bool:
+    stores = OpenedStores(str(uuid.uuid4()), pauses)
     await stores.open(read_openings(settings.stores), settings.timeouts)
 
     async def told(look: asyncio.Future[Seen]) -> bool:

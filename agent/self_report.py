@@ -47,6 +47,9 @@ class SelfReport:
                 methods=tuple(sorted(target.rule.methods)),
                 idle=target.pool.idle_count,
                 busy=target.pool.open_count - target.pool.idle_count,
+                paused=target.gate.pause,
+                max_requests_per_minute=target.gate.per_minute,
+                limited=target.gate.limited_count,
             )
             for target in (context.table.targets if context is not None else ())
         )

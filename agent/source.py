@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent.access_files import AccessFiles
 from agent.forward.target import ForwardTimeouts
 from agent.locations import Locations
 from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
@@ -27,6 +28,22 @@ class Source:
     def read(self) -> tuple[AgentSettings, Locations]:
         """The settings as they are now. Raises ``SettingsError``."""
         return load_agent_settings(self.config, self.environ, self.overrides, is_root=self.is_root)
+
+
+def access_log_dir(settings: AgentSettings, places: Locations) -> Path:
+    """Where the files of the access log are."""
+    return settings.access_log.dir or places.state_dir / "access"
+
+
+def access_log_files(settings: AgentSettings, places: Locations) -> AccessFiles | None:
+    """Its files; None when it is switched off."""
+    if not settings.access_log.enabled:
+        return None
+    return AccessFiles(
+        access_log_dir(settings, places),
+        retention_days=settings.access_log.retention_days,
+        max_bytes=settings.access_log.max_mb * 1_000_000,
+    )
 
 
 def tunnel_config(settings: AgentSettings) -> TunnelConfig:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.pause import Pause
 from agent.process_report import ProcessReport
 from agent.tunnel.ending import Ending
 from agent.tunnel.keeper import TunnelStatus
@@ -91,12 +92,19 @@ class StoreConnections:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """A store that is open, by its webservice's address, and the connections to it."""
+    """A store that is open, by its webservice's address, and the connections to it.
+
+    ``paused`` (Unix seconds) holds everything back; ``limited`` counts the requests since the start that were over
+    ``max_requests_per_minute``.
+    """
 
     url: str
     methods: tuple[str, ...]
     idle: int
     busy: int
+    paused: Pause | None
+    max_requests_per_minute: int | None
+    limited: int
 
 
 @dataclass(frozen=True, slots=True)

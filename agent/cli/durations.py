@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import timedelta
+from typing import Final
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def read_duration(text: str) -> timedelta | None:
+    """What ``30m``, ``12h``, ``90d`` or ``2w`` means; None for anything else."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found is not None else None
 
 
 def shown_duration(seconds: float) -> str:

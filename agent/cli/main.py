@@ -22,6 +22,9 @@ _COMMANDS = {
     "reload": LazyCommand("agent.cli.reload", "reload", "Have the running agent read its settings anew."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
     "doctor": LazyCommand("agent.cli.doctor", "doctor", "Find out which layer fails, and what to do."),
+    "pause": LazyCommand("agent.cli.pause", "pause", "Let no request through to the stores, until resume."),
+    "resume": LazyCommand("agent.cli.pause", "resume", "Let requests through again."),
+    "access-log": LazyCommand("agent.cli.access_log", "access_log", "Show the requests that came for the stores."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }

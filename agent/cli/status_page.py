@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agent.cli.durations import shown_duration, shown_moment, shown_round_trip
-from agent.cli.page import colored, counted, entry, plain
+from agent.cli.page import colored, counted, entry, plain, shown_pause
 
 Report = Mapping[str, Any]
 
@@ -44,6 +44,7 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
     for store in report["stores"]:
         yield from entry("Store", plain(store["url"]), width)
         yield from entry("", f"{plain(' '.join(store['methods']))}; {_connections(store)}", width)
+        yield from _held_back(store, width)
 
 
 def _exchanges(exchanges: Report) -> str:
@@ -93,6 +94,18 @@ def _ending(tunnel: Report, told: dict[tuple[str, str], int]) -> Iterator[str]:
 
 def _is_up(tunnel: Report) -> bool:
     return tunnel["state"] in {"ready", "draining"}
+
+
+def _held_back(store: Report, width: int) -> Iterator[str]:
+    """A pause, which ends by a command, and a limit, when it was reached."""
+    pause = store.get("paused")
+    if pause is not None:
+        first, *more = entry("", f"paused {shown_pause(pause)}: prestashop-agent resume ends it", width)
+        yield colored(first, "paused", "paused")
+        yield from more
+    if store.get("limited"):
+        times = counted(store["limited"], "request")
+        yield from entry("", f"over {store['max_requests_per_minute']} a minute: {times} since the start", width)
 
 
 def _connections(store: Report) -> str:

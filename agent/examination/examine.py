@@ -12,6 +12,7 @@ from typing import Any, Final
 from agent.doctor.causes import SERVER_LAYERS, STORE_LAYERS, not_looked_at
 from agent.doctor.examination import Examination
 from agent.doctor.finding import Finding, OwnLayer, Subject
+from agent.doctor.report import Layer
 from agent.examination.machine import Given, Source, look_at_settings, look_at_state, look_at_token
 from agent.examination.notes import Notes, Tell
 from agent.examination.server import Around, examine_server
@@ -52,7 +53,7 @@ async def examine(
 
     ``config``, ``environ``, ``overrides`` and ``is_root`` are as for ``load_agent_settings``. ``on_finding`` is told
     each finding at once, in the order of the result. Servers and stores are looked at at the same time; an answer that
-    does not come takes as long as the settings' ``timeouts`` say. Raises nothing but cancellation.
+    does not come takes as long as the settings' ``timeouts`` say. What is found is never raised.
     """
     began = time.monotonic()
     findings: list[Finding] = []
@@ -117,9 +118,14 @@ def _store_looks(given: Given, scope: Scope, tell: Tell) -> list[_Look]:
 
     wanted = given.openings
     if scope.stores is not None:
-        meant = frozenset(scope.stores)
-        wanted = tuple(opening for opening in wanted if meant.intersection(opening.candidates))
+        meant = frozenset(map(_place, scope.stores))
+        wanted = tuple(opening for opening in wanted if meant.intersection(map(_place, opening.candidates)))
     return [look(opening) for opening in wanted]
+
+
+def _place(store: Store) -> tuple[str, str, int, str]:
+    """What an address alone can say; which shop of a multistore it is stands in the settings."""
+    return store.scheme, store.host, store.port, store.shop_path
 
 
 async def _in_order(looks: Sequence[_Look], tell: Tell) -> bool:
@@ -144,7 +150,7 @@ async def _in_order(looks: Sequence[_Look], tell: Tell) -> bool:
     return all(task.result() for task in made)
 
 
-def _hidden(subject: Subject, name: str, cause: OwnLayer, hides: Sequence[Any], tell: Tell) -> None:
+def _hidden(subject: Subject, name: str, cause: OwnLayer, hides: Sequence[OwnLayer | Layer], tell: Tell) -> None:
     rest = not_looked_at(subject, name, cause, hides)
     if rest is not None:
         tell(rest)

@@ -68,10 +68,12 @@ async def look_at_process(given: Given, environ: Mapping[str, str], holder: int 
 
 
 def _tell_report(report: Report, notes: Notes) -> None:
+    """The agent may be of another version, whose report has other fields."""
     layer = OwnLayer.PROCESS
-    state, pid, version = printable(str(report["state"])), report["pid"], printable(str(report["version"]))
-    tunnels = report["tunnels"]
-    ready = sum(tunnel["state"] == "ready" for tunnel in tunnels)
+    state, version = (printable(str(report.get(key, "unknown"))) for key in ("state", "version"))
+    pid = int(report.get("pid", 0))
+    tunnels: list[Report] = report.get("tunnels", [])
+    ready = sum(tunnel.get("state") == "ready" for tunnel in tunnels)
     facts = {"pid": pid, "state": state, "version": version, "tunnels": len(tunnels), "ready": ready}
     finding = f"Process {pid} is {state}, {ready} of {len(tunnels)} tunnels up."
     if version != agent.__version__:
@@ -83,8 +85,8 @@ def _tell_report(report: Report, notes: Notes) -> None:
             facts=facts,
         )
     elif ready == 0 and state not in {"starting", "draining"}:
-        ending = next((tunnel["last_ending"] for tunnel in tunnels if tunnel["last_ending"] is not None), None)
-        why = f" The last attempt ended with {printable(str(ending['reason']))}." if ending is not None else ""
+        ending: Report | None = next((tunnel["last_ending"] for tunnel in tunnels if tunnel.get("last_ending")), None)
+        why = f" The last attempt ended with {printable(str(ending.get('reason')))}." if ending else ""
         notes.warning(
             layer,
             "agent_not_connected",
@@ -174,7 +176,7 @@ def look_at_open_files(given: Given, report: Report | None, notes: Notes) -> Non
         notes.skipped(layer, "Not looked at: it depends on the settings.")
         return
     needed = _SPARE_FILES + given.settings.tunnels + sum(store.max_connections for store in given.settings.stores)
-    limit = _limit_of(report["pid"]) if report is not None else None
+    limit = _limit_of(report.get("pid")) if report is not None else None
     whose = "The running agent" if limit is not None else "A program of this user"
     limit = limit if limit is not None else resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     shown = "any number of" if limit == resource.RLIM_INFINITY else str(limit)
@@ -191,11 +193,11 @@ def look_at_open_files(given: Given, report: Report | None, notes: Notes) -> Non
         notes.ok(layer, f"{whose} may open {shown}, and needs {needed}.", facts=facts)
 
 
-def _limit_of(pid: int) -> int | None:
+def _limit_of(pid: object) -> int | None:
     """The soft limit of a process, where it can be read (proc_pid_limits(5))."""
     try:
-        text = Path(f"/proc/{int(pid)}/limits").read_text(encoding="ascii", errors="replace")
-    except (OSError, ValueError):
+        text = Path(f"/proc/{pid}/limits").read_text(encoding="ascii", errors="replace")
+    except OSError:
         return None
     found = re.search(r"Max open files\s+(\d+|unlimited)", text)
     if found is None:

@@ -47,10 +47,9 @@ async def examine_store(
             "The address in the settings can be read in several ways, and the webservice answers at none, or several.",
             f'Write the one that is meant with /api/ at its end, such as url = "{name}".',
         )
-    for warning in opening.warnings():
-        if "verify = false" in warning and decided.store.scheme == "https":
-            continue  # the TLS layer says it
-        notes.warning(OwnLayer.SETTINGS, "setting_without_effect", warning, "Remove it from the settings.")
+    if decided.store.scheme == "http":  # of https the TLS layer tells
+        for warning in decided.warnings():
+            notes.warning(OwnLayer.SETTINGS, "setting_without_effect", warning, "Remove it from the settings.")
     report = await run_checkup(plan, lambda step: _tell_step(name, step, tell))
     last = report.steps[-1]
     if last.state is StepState.FAILED:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import socket
+import time
 from typing import Final
 
 from agent.doctor.finding import OwnLayer
@@ -20,6 +21,7 @@ from agent.tunnel.text import printable
 GREETING_MAX_BYTES: Final = 8192
 ASKED_MAX_S: Final = 2.0
 _PAUSE_S: Final = 0.02
+_SETTLED_S: Final = 0.5
 _SHOWN_CHARS: Final = 60
 
 _NOT_OURS: Final = (
@@ -140,18 +142,19 @@ async def greeting(sock: socket.socket, timeout_s: float, notes: Notes) -> None:
 
 
 async def _first_words(sock: socket.socket) -> bytes:
-    """The line that begins with ``SSH-``, else the first one; b"" when the other side closed."""
-    seen = b""
+    """The line that begins with ``SSH-``, else what came first; b"" when the other side closed."""
+    seen, grown_at = b"", time.monotonic()
     while True:
         await _readable(sock)
         peeked = sock.recv(GREETING_MAX_BYTES, socket.MSG_PEEK)
-        lines = peeked.split(b"\n")
-        found = next((line for line in lines[:-1] if line.startswith(b"SSH-")), None)
+        *lines, _ = peeked.split(b"\n")
+        found = next((line for line in lines if line.startswith(b"SSH-")), None)
         if found is not None or not peeked:
             return (found or b"").rstrip(b"\r")
-        if len(peeked) == GREETING_MAX_BYTES or (peeked == seen and len(lines) > 1):
-            return lines[0].rstrip(b"\r")
-        seen = peeked
+        if peeked != seen:
+            seen, grown_at = peeked, time.monotonic()
+        elif time.monotonic() - grown_at > _SETTLED_S:  # a server may send other lines before its greeting
+            return peeked.split(b"\n")[0].rstrip(b"\r")
         await asyncio.sleep(_PAUSE_S)  # it stays readable: nothing is taken out
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.forward.target import ForwardTimeouts, StoreTable
+from agent.pause import Pause
+from agent.store_url import Store
 
 if TYPE_CHECKING:  # an exchange knows its context
     from agent.forward.exchange import ForwardExchange
@@ -15,7 +17,10 @@ if TYPE_CHECKING:  # an exchange knows its context
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecord:
-    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing."""
+    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing.
+
+    ``summed_up``: one of many over a limit, which are told of together.
+    """
 
     request_id: str
     store: str
@@ -27,6 +32,7 @@ class ExchangeRecord:
     bytes_to_store: int
     bytes_from_store: int
     trace_id: str = ""
+    summed_up: bool = False
 
 
 class ForwardContext:
@@ -80,6 +86,13 @@ class ForwardContext:
         if self.record is not None:
             self.record(record)
         self._ended.set()
+
+    def stop_paused(self, pause_of: Callable[[Store], Pause | None]) -> int:
+        """Stop the exchanges that run with paused stores, now; how many there were."""
+        before = self.active
+        for exchange in tuple(self._running):
+            exchange.stop(pause_of)
+        return before - self.active
 
     async def begun_have_ended(self) -> None:
         """Wait until the exchanges that run now have ended; those that begin meanwhile do not count."""

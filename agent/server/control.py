@@ -137,7 +137,7 @@ class AgentConversation:
         if (hello.instance_id, hello.tunnel_index, hello.kind) != (first.instance_id, first.tunnel_index, first.kind):
             self._link.broken("A second hello has another identity.")
         elif self._link.tunnel is not None:
-            self._link.tunnel.set_rules(tuple(grant.to_rule() for grant in hello.stores))
+            self._link.tunnel.set_rules(hello.rules, hello.paused)
             self._registry.rules_changed(self._link.tunnel)
 
     def _turn_away(self, hello: Hello, holder: Tunnel) -> None:

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.datastructures import URL
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent.loop_lag import LoopLag
-from agent.server.addresses import split_address
+from agent.server.addresses import is_loopback, split_address
 from agent.server.assembly import WebListener, gateway_listener, panel_listener
 from agent.server.db.failures_counted import FailuresCounted
 from agent.server.exchange_counts import ExchangeCounts
@@ -24,6 +27,7 @@ from agent.server.operations.control_plane import ControlPlane
 from agent.server.panel_server import PanelServer
 from agent.server.registry import Registry
 from agent.server.settings import ServerSettings
+from agent.server.settings_tables import MetricsSettings
 from agent.server.sshd import SshEndpoint
 
 _CALLED = ("The listener of metrics", "INTEGRATION_SERVER_METRICS__LISTEN", "metrics.listen")
@@ -74,7 +78,7 @@ async def measured(
     routes = watch_routes(parts)
     measuring = asyncio.create_task(lag.run(), name="loop-lag")
     try:
-        async with _port(settings.metrics.listen, routes) as port:
+        async with _port(settings.metrics, routes) as port:
             yield Measured(routes, port)
     finally:
         measuring.cancel()
@@ -82,17 +86,34 @@ async def measured(
 
 
 @contextlib.asynccontextmanager
-async def _port(address: str | None, routes: list[Route]) -> AsyncIterator[Listening | None]:
-    if address is None:
+async def _port(settings: MetricsSettings, routes: list[Route]) -> AsyncIterator[Listening | None]:
+    if settings.listen is None:
         yield None
         return
-    host, port = split_address(address)
-    server = PanelServer(Starlette(routes=routes), None, called=_CALLED)
+    host, port = split_address(settings.listen)
+    told = Starlette(routes=routes)
+    server = PanelServer(told if settings.allow_remote else _AskedByThisMachine(told), None, called=_CALLED)
     listening = Listening(host, await server.start(host, port))
     try:
         yield listening
     finally:
         await server.close()
+
+
+class _AskedByThisMachine:
+    """ASGI middleware: a page in somebody's browser here reaches loopback, too, by a name that its site chose."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer only who asks for a loopback address, or for localhost."""
+        host = URL(scope=scope).hostname or "" if scope["type"] == "http" else ""
+        if is_loopback(host):
+            await self._app(scope, receive, send)
+        else:
+            refused = "This port answers to 127.0.0.1, [::1] and localhost: ask for one of them.\n"
+            await PlainTextResponse(refused, 421)(scope, receive, send)
 
 
 def _ends(listeners: list[WebListener]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from agent.errors import SettingsError
+from agent.pause import Pause
 from agent.policy import Rule
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import Check, CheckDone, CheckStep
@@ -35,6 +36,7 @@ from agent.tunnel.frame import (
     Seconds,
     Sentence,
 )
+from agent.tunnel.paused import Paused
 from agent.tunnel.probe_messages import Measure, MeasureAck
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "Measure",
     "MeasureAck",
     "Message",
+    "Paused",
     "Welcome",
 ]
 
@@ -84,7 +87,10 @@ class Goodbye(StrEnum):
 
 
 class Grant(BaseModel):
-    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``."""
+    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``.
+
+    ``paused`` is for people to see: the agent itself holds the exchanges back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
     scheme: Annotated[str, StringConstraints(max_length=8)]
@@ -95,6 +101,7 @@ class Grant(BaseModel):
     id_shop: Name = ""
     methods: frozenset[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]]
     resources: Annotated[frozenset[Resource], Field(max_length=256)] | None = None
+    paused: Paused | None = None
 
     @model_validator(mode="after")
     def _store_is_canonical(self) -> Self:
@@ -105,11 +112,10 @@ class Grant(BaseModel):
         return self
 
     @classmethod
-    def from_rule(cls, rule: Rule) -> Grant:
-        """What hello says about ``rule``."""
-        return cls.model_validate(
-            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
-        )
+    def from_rule(cls, rule: Rule, pause: Pause | None = None) -> Grant:
+        """What hello says about ``rule``, and about the pause of its store."""
+        values = {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
+        return cls.model_validate(values | {"paused": Paused.of(pause)})
 
     def to_rule(self) -> Rule:
         """The rule; equal to the one that ``from_rule`` was given."""
@@ -132,6 +138,16 @@ class Hello(Frame):
     nonce: Nonce = "0" * 32
     features: Annotated[list[Name], Field(max_length=32)] = Field(default_factory=list)
     stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = Field(default_factory=list)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What the agent's policy opens."""
+        return tuple(grant.to_rule() for grant in self.stores)
+
+    @property
+    def paused(self) -> dict[Store, Pause]:
+        """What the shop's administrator holds back of it."""
+        return {grant.to_rule().store: grant.paused.pause for grant in self.stores if grant.paused is not None}
 
     @field_serializer("stores")
     def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:

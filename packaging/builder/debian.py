@@ -36,7 +36,7 @@ def build_deb(tree: Tree, folder: Path) -> Path:
     os.utime(control, (epoch(), epoch()))
     file = folder / f"{tree.product.name}_{version()}_{debian_architecture()}.deb"
     # One thread: the bytes of xz depend on how many there are.
-    options = ["--root-owner-group", "-Zxz", "-z6", "--threads-max=1"]
+    options = ["--root-owner-group", "-Zxz", "-z4", "--threads-max=1"]
     run(["dpkg-deb", *options, "--build", str(tree.root), str(file)], environ={"SOURCE_DATE_EPOCH": str(epoch())})
     shutil.rmtree(control)
     return file

@@ -20,7 +20,7 @@ _SPEC: Final = """\
 %global debug_package %{{nil}}
 %global __os_install_post %{{nil}}
 %global _build_id_links none
-%global _binary_payload w7.xzdio
+%global _binary_payload w4.xzdio
 %global source_date_epoch_from_changelog 0
 %global use_source_date_epoch_as_buildtime 1
 %global clamp_mtime_to_source_date_epoch 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.local_socket import SOCKET_NAME, LocalSocket
 from tests.kit import sample_store
 from tests.kit.agent_cli import AgentCli
 from tests.kit.agent_place import SECRET, TOKEN, Place
@@ -155,6 +156,23 @@ def test_the_archive_holds_no_secret(place: Place, doctor: AgentCli, canaries: C
     assert json.loads(content["status.json"])["state"] == "not_running"
     assert json.loads(content["versions.json"])["asyncssh"] != "none"
     assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+
+
+async def test_the_status_of_the_running_agent_is_in_it(place: Place, doctor: AgentCli) -> None:
+    place.write()
+    instance_id = "80914c66-ce03-4233-a13b-dd05675d51d6"
+    report = {"version": "1.0", "state": "ready", "pid": 1, "instance_id": instance_id, "tunnels": []}
+    (place.root / "run").mkdir(mode=0o700)
+    socket = LocalSocket(place.root / "run" / SOCKET_NAME)
+    socket.on("status", lambda _request: report)
+    archive = place.root / "help.tar.gz"
+    async with socket:
+        await asyncio.to_thread(
+            doctor, "doctor", "--no-stores", "--bundle", str(archive), "--yes", "--json", environ=QUIET
+        )
+    content = _content(archive)
+    assert json.loads(content["status.json"]) == {**report, "instance_id": "80914c66..."}
+    assert Canaries({"instance": instance_id}).find(content) == []
 
 
 def test_a_token_that_is_damaged_is_a_secret_all_the_same(place: Place, doctor: AgentCli) -> None:

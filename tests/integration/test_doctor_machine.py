@@ -181,6 +181,16 @@ async def test_an_agent_that_is_well(place: Place) -> None:
     assert (process.state, process.facts["ready"]) == (StepState.OK, 1)
 
 
+async def test_a_running_agent_of_another_time_says_other_things(place: Place) -> None:
+    place.write(STORE)
+    (place.root / "run").mkdir(mode=0o700)
+    socket = LocalSocket(place.root / "run" / SOCKET_NAME)
+    socket.on("status", lambda _request: {"version": "9.0", "tunnels": [{"name": "a"}]})
+    async with socket:
+        examination = await _examined(place)
+    assert [each.verdict for each in examination.warnings] == ["agent_other_version"]
+
+
 async def test_a_state_directory_whose_agent_does_not_answer(place: Place) -> None:
     place.write(STORE)
     with Instance.claim(place.state):

@@ -23,14 +23,16 @@ from tests.kit.agent_place import Place
 from tests.kit.black_hole import black_hole
 from tests.kit.golden import compare, page_of
 from tests.kit.raw_agent import raw_control, raw_hello
-from tests.kit.scripted_proxy import ScriptedProxy
+from tests.kit.scripted_proxy import ProxyConnection, ScriptedProxy
 from tests.kit.scripted_server import Answer, ScriptedServer
 from tests.kit.ssh_servers import AGENT_ID, SecretCollector, TunnelServer
 from tests.kit.tunnel_agent import agent
 
 Broken = contextlib.AbstractAsyncContextManager[AccessToken]
 
-QUICK = "[timeouts]\nssh_connect_s = 0.3\nssh_login_s = 0.3\n"
+DEAF = "[timeouts]\nssh_connect_s = 0.3\nssh_login_s = 10\n"
+QUICK = "[timeouts]\nssh_connect_s = 10\nssh_login_s = 0.4\n"
+BRISK = "[timeouts]\nssh_connect_s = 10\nssh_login_s = 2\n"
 PATIENT = "[timeouts]\nssh_connect_s = 10\nssh_login_s = 10\n"
 ONLY_SERVERS = Scope(stores=())
 
@@ -122,10 +124,10 @@ def _bye(code: str) -> Answer:
 
 
 BROKEN: dict[str, tuple[Callable[[], Broken], str]] = {
-    "server_name_unknown": (lambda: _at("agents.invalid:2222"), QUICK.replace("connect_s = 0.3", "connect_s = 10")),
+    "server_name_unknown": (lambda: _at("agents.invalid:2222"), PATIENT),
     "server_port_closed": (lambda: _at(f"127.0.0.1:{_closed_port()}"), PATIENT),
     "server_unreachable": (lambda: _at("255.255.255.255:2222"), PATIENT),
-    "server_no_answer": (_swallowed, QUICK),
+    "server_no_answer": (_swallowed, DEAF),
     "no_greeting": (lambda: _says(b"", holds=True), QUICK),
     "no_greeting-closed": (lambda: _says(b""), PATIENT),
     "not_ssh": (lambda: _says(b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"), QUICK),
@@ -134,12 +136,12 @@ BROKEN: dict[str, tuple[Callable[[], Broken], str]] = {
     "handshake_failed": (lambda: _says(b"SSH-2.0-other_1.0\r\n", b"\0\0\0\0garbage"), PATIENT),
     "wrong_host_key": (_other_key, PATIENT),
     "not_granted": (lambda: _scripted(None), PATIENT),
-    "no_welcome": (lambda: _scripted(lambda message: []), QUICK.replace("login_s = 0.3", "login_s = 1")),
+    "no_welcome": (lambda: _scripted(lambda message: []), BRISK),
     "protocol_error": (lambda: _scripted(lambda message: [b"not json\n"]), PATIENT),
     "revoked": (lambda: _scripted(_bye("revoked")), PATIENT),
     "server_left": (lambda: _scripted(_bye("shutdown")), PATIENT),
     "lost": (lambda: _scripted(_bye("some new code")), PATIENT),
-    "no_heartbeat": (lambda: _scripted(_welcomes()), QUICK.replace("login_s = 0.3", "login_s = 1")),
+    "no_heartbeat": (lambda: _scripted(_welcomes()), BRISK),
 }
 
 
@@ -202,7 +204,7 @@ async def test_an_older_server_is_well_without_clock_and_throughput(
 
 
 async def test_a_proxy_that_wants_a_login(place: Place) -> None:
-    async def refuse(connection: Any) -> None:
+    async def refuse(connection: ProxyConnection) -> None:
         await connection.head()
         await connection.send(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")
 
@@ -211,6 +213,32 @@ async def test_a_proxy_that_wants_a_login(place: Place) -> None:
         verdicts, page = await _page(place, _token("agents.example.com:2222"), toml)
     assert verdicts == {"proxy_refused"}
     compare("proxy_refused", page)
+
+
+async def test_a_proxy_that_leads_there(place: Place, server: TunnelServer) -> None:
+    async def relay(connection: ProxyConnection) -> None:
+        assert (await connection.head()).startswith(b"CONNECT agents.example.com:2222 ")
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        async def back() -> None:
+            while piece := await reader.read(65536):
+                await connection.send(piece)
+
+        task = asyncio.create_task(back())
+        try:
+            while piece := await connection.reader.read(65536):
+                writer.write(piece)
+        finally:
+            task.cancel()
+            writer.transport.abort()
+
+    good = server.token(server.agents.add())
+    token = dataclasses.replace(good, servers=("agents.example.com:2222",))
+    async with ScriptedProxy(relay) as proxy:
+        verdicts, page = await _page(place, token, f'{PATIENT}[proxy]\nurl = "http://127.0.0.1:{proxy.port}"\n')
+    assert verdicts == set()
+    compare("well-through_proxy", page)
 
 
 async def test_a_proxy_that_is_not_there(place: Place) -> None:

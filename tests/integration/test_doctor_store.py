@@ -106,7 +106,7 @@ async def test_only_the_store_that_is_meant_is_asked(place: Place, store: Script
     async with sample_store.running() as shop:
         url = f"http://127.0.0.1:{shop.port}/api/"
         scope = Scope(stores=read_store_url(url).candidates, servers=False)
-        both = _store(f"http://127.0.0.1:{store.port}/api/") + _store(url)
+        both = _store(f"http://127.0.0.1:{store.port}/api/") + _store(url, 'id_shop = "1"\n')
         examination = await _compared("well-store", place, both, scope)
     assert {each.name for each in examination.findings if each.subject is Subject.STORE} == {url}
     assert store.requests == []

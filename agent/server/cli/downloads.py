@@ -70,6 +70,8 @@ def _add(file: Path, folder: Path, *, replace: bool) -> None:
                 f"{file} is no package of the agent: give a file with a name such as "
                 "prestashop-agent_1.0.0_amd64.deb or prestashop-agent-1.0.0-1.x86_64.rpm, as it was built."
             )
+        if (folder / file.name).is_symlink():  # root follows no link of the server's own user
+            raise StartError(f"{folder / file.name} is a symbolic link: remove it, then add the package again.")
         folder.mkdir(mode=0o755, exist_ok=True)
         with file.open("rb") as source, whole_file(folder / file.name, may_replace=replace) as copy:
             shutil.copyfileobj(source, copy)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from prometheus_client import ProcessCollector
+from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client.registry import Collector, CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from agent.server.metrics.collector import Monitored, ServerCollector
-from agent.server.metrics.stored import Stored, is_usable, read_stored
+from agent.server.metrics.stored import is_usable, read_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,10 @@ def watch_routes(parts: Monitored) -> list[Route]:
 
     async def metrics(request: Request) -> Response:
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
-        content = encode(registry_of(parts, await read_stored(parts.plane)))
+        stored = await read_stored(parts.plane)
+        # Read in the loop, to which the numbers belong; written beside it: with 1000 connections that takes 20 ms.
+        told = _Told(tuple(ServerCollector(parts, stored).collect()))
+        content = await asyncio.to_thread(lambda: encode(registry_of(told)))
         return Response(content, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
 
     async def livez(_request: Request) -> Response:
@@ -60,9 +66,20 @@ def watch_routes(parts: Monitored) -> list[Route]:
     return [Route("/metrics", metrics), Route("/livez", livez), Route("/readyz", readyz)]
 
 
-def registry_of(parts: Monitored, stored: Stored) -> CollectorRegistry:
-    """What is told at one scrape."""
+def registry_of(told: Collector) -> CollectorRegistry:
+    """What is told at one scrape: of the server, and of the process."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServerCollector(parts, stored))
+    registry.register(told)
     ProcessCollector(registry=registry)
     return registry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Told(Collector):
+    """What was read, as a collector, which is what an encoder takes."""
+
+    families: tuple[Metric, ...]
+
+    def collect(self) -> Iterable[Metric]:
+        """It."""
+        return self.families

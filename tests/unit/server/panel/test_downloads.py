@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import html
 import json
@@ -99,6 +100,24 @@ async def test_so_many_at_once_and_no_more(shop: Panel, monkeypatch: pytest.Monk
     assert [(await shop.get(f"/downloads/{OLD}")).status for _ in range(2)] == [200, 200], "places are given back"
 
 
+async def test_who_leaves_in_the_middle_gives_the_place_back(
+    shop: Panel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = "prestashop-agent_3.0.0_amd64.deb"
+    with (folder / large).open("wb") as file:
+        file.truncate(32_000_000)  # more than the buffers of a connection hold
+    monkeypatch.setattr(downloads_page, "AT_ONCE_MAX", 1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.port, limit=1024)
+    writer.write(f"GET /downloads/{large} HTTP/1.1\r\nHost: p\r\n\r\n".encode())
+    await reader.readuntil(b"200 OK")
+    assert (await shop.get(f"/downloads/{OLD}")).status == 503
+    writer.transport.abort()
+
+    async with asyncio.timeout(20):
+        while (await shop.get(f"/downloads/{OLD}")).status != 200:
+            pass
+
+
 async def test_the_line_fetches_checks_installs_and_enrols(shop: Panel) -> None:
     form = {"name": "warehouse", "max_instances": "1", "public_ssh_address": "agents.example.com:2222"}
     made = await shop.post("/agents", form, "admin")
@@ -139,6 +158,9 @@ def test_the_command_puts_packages_in_place_and_nothing_else(
     for wrong in (OLD, "other_1_amd64.deb", "missing"):
         cli.refused(1, "downloads", "add", str(folder / wrong))
     assert [path.name for path in (data_dir / "downloads").iterdir()] == [DEB]
+    (data_dir / "downloads" / RPM).symlink_to(tmp_path / "elsewhere")
+    assert "symbolic link" in cli.refused(1, "downloads", "add", str(folder / RPM), "--replace")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 async def test_an_earlier_folder_wins(folder: Path, tmp_path: Path) -> None:
