@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from agent.access_files import AccessFiles
 from agent.forward.target import ForwardTimeouts
@@ -14,6 +14,9 @@ from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
 from agent.tunnel.backoff import BackoffLimits
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.flow import LinkLimits
+
+ACCESS_NAME: Final = "access"
+"""The access log's directory in the state directory, where the settings name no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Source:
 
 def access_log_dir(settings: AgentSettings, places: Locations) -> Path:
     """Where the files of the access log are."""
-    return settings.access_log.dir or places.state_dir / "access"
+    return settings.access_log.dir or places.state_dir / ACCESS_NAME
 
 
 def access_log_files(settings: AgentSettings, places: Locations) -> AccessFiles | None:

@@ -34,9 +34,9 @@ Examples:
   prestashop-agent stores add shop.example.com --resource products --resource orders
 
 The address of the shop, of its back office or of its webservice, as the browser shows it; tokens and keys in it are not
-kept. For a store that is open already, what is said is changed and the rest stays. Leaves with 0 also when nothing had
-to be changed, with 1 when the running agent refuses the settings, with 78 for what cannot be used; then nothing is
-written.
+kept. A store that is open already only ever gets more: to open less, remove it and add it again. Leaves with 0 also
+when nothing had to be changed, with 1 when the running agent refuses the settings (they are written, those from before
+are in force), with 78 for what cannot be used; then nothing is written.
 """
 )
 @click.argument("url")

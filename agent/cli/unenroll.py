@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from agent.cli.options import config_file, config_option
 from agent.cli.store_options import instance_option
+
+_LISTED_MAX = 6
 
 
 @click.command(
@@ -60,8 +64,8 @@ def unenroll(
             said.say("Settings", left.trouble)
         purge = bool(purge_settings)
         if there or is_on or (settings_there and purge):
-            for path in there:
-                said.say("To remove", str(path))
+            for shown in _shown(there):
+                said.say("To remove", shown)
             if not yes and not can_ask:
                 raise StartError("Nothing was removed: nobody can be asked here; add --yes.")
             if can_ask and not click.confirm("Stop this agent and remove these?", default=False, err=True):
@@ -79,8 +83,8 @@ def unenroll(
             )
         removed = left.there(with_settings=purge)
         left.remove(with_settings=purge)
-    for path in removed:
-        said.say("Removed", str(path))
+    for shown in _shown(removed):
+        said.say("Removed", shown)
     if settings_there and not purge:
         said.say("Kept", f"{left.settings_file}; --purge-settings removes it, too")
     if not removed and not is_on:
@@ -100,3 +104,13 @@ def unenroll(
         }
     )
     return 0
+
+
+def _shown(paths: Sequence[Path]) -> Iterator[str]:
+    """A line for each; one for all of a directory that has many, as an access log of some weeks."""
+    for directory, group in itertools.groupby(paths, lambda path: path.parent):
+        files = list(group)
+        if len(files) > _LISTED_MAX:
+            yield f"{directory}: {len(files)} files"
+        else:
+            yield from map(str, files)

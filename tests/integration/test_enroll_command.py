@@ -178,7 +178,8 @@ def test_unenroll_leaves_nothing_and_says_what_is_left_to_do(agent: FreshAgent, 
     with Instance.claim(agent.root / "state"):
         pass  # what a run leaves
     (agent.root / "state" / "access").mkdir()
-    (agent.root / "state" / "access" / "access-2026-11-26.jsonl").touch()
+    for day in range(10, 20):
+        (agent.root / "state" / "access" / f"access-2026-11-{day}.jsonl").touch()
     (agent.root / "state" / "pause.json").touch()
     (agent.root / "run").mkdir()
     systemctl.actions()
@@ -189,6 +190,7 @@ def test_unenroll_leaves_nothing_and_says_what_is_left_to_do(agent: FreshAgent, 
     assert (said.code, said.err) == (0, "")
     assert systemctl.actions() == [f"disable --now {UNIT}"]
     assert "integration-server agents revoke lyon-1" in said.out
+    assert "state/access: 10 files" in " ".join(said.out.split())
     assert "--purge-settings removes it, too" in said.out
     assert [path.name for path in agent.config.parent.iterdir()] == ["agent.toml"]
     again = agent("unenroll", "--yes", "--purge-settings", "--json", path=path)
