@@ -38,6 +38,8 @@ def log_exchange(record: ExchangeRecord) -> None:
         "bytes_from_store": record.bytes_from_store,
         "request_id": record.request_id,
     }
+    if record.trace_id:
+        fields["trace_id"] = record.trace_id
     if not record.error:
         _log.info("exchange.done", **fields)
     elif record.summed_up:

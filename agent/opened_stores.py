@@ -59,7 +59,7 @@ class OpenedStores:
         for opening in decided:
             say_what_is_open(opening)
         if not decided:
-            _log.warning("store.none", detail="No store is open: add a [[stores]] table with the url of a shop.")
+            _log.warning("store.none", detail="No store is open; to open one: prestashop-agent stores add URL")
         return StoreTable(targets)
 
     def hello(self, index: int) -> Hello:

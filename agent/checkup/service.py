@@ -18,6 +18,7 @@ from agent.errors import SettingsError
 from agent.forward.gate import StorePaused
 from agent.pause import Pause
 from agent.rewrite import FORWARDED_FIELDS, is_extra_field_allowed
+from agent.store_command import add_command
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import INITIALS, Check, CheckDone, CheckStep
 from agent.tunnel.messages import ControlError, Message
@@ -55,7 +56,7 @@ class CheckService:
         now = self._clock()
         pause = self._pause_of(plan.rule.store) if plan is not None else None
         if plan is None:
-            self._refuse(check, send, "The settings of the agent do not open this store.")
+            self._refuse(check, send, f"The settings of the agent do not open this store. {_to_open(check)}")
         elif pause is not None:
             self._refuse_paused(check, send, pause)
         elif len(self._tasks) >= AT_ONCE_MAX:
@@ -76,11 +77,8 @@ class CheckService:
 
     def _plan(self, check: Check) -> CheckPlan | None:
         """What is to be done: way and Host are the agent's own, never the server's."""
-        try:
-            store = make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
-        except SettingsError:
-            return None
-        own = self.plans.get(store)
+        store = _store(check)
+        own = self.plans.get(store) if store is not None else None
         if own is None:
             return None
         allowed = tuple(
@@ -120,6 +118,18 @@ class CheckService:
         step = Step(Layer.POLICY, StepState.FAILED, pause.sentence, StorePaused.remedy, StorePaused.name)
         _send(send, step_message(check.id, step))
         _send(send, CheckDone(id=check.id))
+
+
+def _store(check: Check) -> Store | None:
+    """The store that is meant; None for what cannot be one."""
+    try:
+        return make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
+    except SettingsError:
+        return None
+
+
+def _to_open(check: Check) -> str:
+    return f"If it is to be open, run on the agent's machine: {add_command(_store(check))}."
 
 
 def _send(send: Send, message: Message) -> bool:

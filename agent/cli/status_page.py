@@ -40,7 +40,7 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
             yield from entry("", text, width)
     yield ""
     if not report["stores"] and report["state"] != "starting":
-        yield from entry("Stores", "none is open: add a [[stores]] table with the url of a shop", width)
+        yield from entry("Stores", "none is open; to open one: prestashop-agent stores add URL", width)
     for store in report["stores"]:
         yield from entry("Store", plain(store["url"]), width)
         yield from entry("", f"{plain(' '.join(store['methods']))}; {_connections(store)}", width)

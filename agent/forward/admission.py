@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.errors import PolicyDenied
+from agent.forward.denial import no_such_store, not_open
 from agent.forward.target import StoreTarget
 from agent.http1 import RequestHead
 from agent.policy import judge, sent_content_type
@@ -16,10 +16,10 @@ def admit(target: StoreTarget | None, head: RequestHead, path: bytes) -> tuple[S
         ConnectionBusy: more requests a minute than the settings let through.
     """
     if target is None:
-        raise PolicyDenied("This agent's settings name no store at that address.")
+        raise no_such_store()
     decision = judge(target.rule, head.method, path, sent_content_type(head.method, head.get(b"content-type")))
     if not decision.allowed:
-        raise PolicyDenied(decision.detail)
+        raise not_open(decision, target.rule)
     refuse = target.gate.refuse
     if refuse is not None and (error := refuse()) is not None:
         raise error

@@ -31,6 +31,7 @@ class ExchangeRecord:
     elapsed_s: float
     bytes_to_store: int
     bytes_from_store: int
+    trace_id: str = ""
     summed_up: bool = False
 
 

@@ -22,6 +22,7 @@ from agent.pause import Pause
 from agent.response_reader import ResponseReader
 from agent.rewrite import request_head, response_from_store, wants_json
 from agent.store_url import Store
+from agent.trace_context import trace_id
 
 if TYPE_CHECKING:
     from agent.forward.session import ForwardSession
@@ -283,18 +284,17 @@ class ForwardExchange:
         if self._recorded:
             return
         self._recorded = True
-        self._session.context.ended(
-            self,
-            ExchangeRecord(
-                request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
-                store=str(self._target.rule.store) if self._target is not None else "",
-                method=self._method,
-                target=self._head.target,
-                status=status,
-                error=error,
-                elapsed_s=self._session.loop.time() - self._began_at,
-                bytes_to_store=self._bytes_to_store,
-                bytes_from_store=self._bytes_from_store,
-                summed_up=summed_up,
-            ),
+        record = ExchangeRecord(
+            request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
+            store=str(self._target.rule.store) if self._target is not None else "",
+            method=self._method,
+            target=self._head.target,
+            status=status,
+            error=error,
+            elapsed_s=self._session.loop.time() - self._began_at,
+            bytes_to_store=self._bytes_to_store,
+            bytes_from_store=self._bytes_from_store,
+            summed_up=summed_up,
+            trace_id=trace_id(self._head.fields),
         )
+        self._session.context.ended(self, record)

@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.errors import SettingsError, StartError
 from agent.lock_file import LockHeldError, lock_directory
+from agent.server.db.full_disk import DiskFullError, is_full
 from agent.whole_file import whole_file
 
 LOCK_FILE: Final = "integration-server.lock"
@@ -40,6 +41,7 @@ def hold_data_directory(path: Path) -> Iterator[None]:
             "or give this one its own directory with --data-dir."
         ) from None
     except OSError as error:
+        _refuse_full_disk(error, f"The data directory {path} cannot be made")
         raise StartError(
             f"The data directory {path} cannot be written or locked ({error.strerror}); give it to the user that runs "
             "integration-server, or name another one with --data-dir."
@@ -136,7 +138,14 @@ def _write(path: Path, text: str, what: str, *, may_replace: bool) -> None:
         with whole_file(path, may_replace=may_replace) as file:
             file.write(text.encode())
     except OSError as error:
+        _refuse_full_disk(error, f"The {what} {path} cannot be written")
         raise StartError(
             f"The {what} {path} cannot be written ({error.strerror}); "
-            "see that the directory belongs to the user that runs integration-server, and that its disk is not full."
+            "see that the directory belongs to the user that runs integration-server."
         ) from None
+
+
+def _refuse_full_disk(error: OSError, what: str) -> None:
+    """Raise DiskFullError when it is that."""
+    if is_full(error):
+        raise DiskFullError(f"{what}: there is no room on its disk. Free some space there, then try again.") from None

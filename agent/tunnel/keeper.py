@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -24,6 +25,9 @@ from agent.tunnel.ssh import LoginError
 from agent.tunnel.state import Event, State, step
 from agent.tunnel.text import printable
 from agent.tunnel.token import AccessToken, split_server
+
+STUCK_AFTER_S: Final = 30.0
+"""Beyond the limit of a state, which is the time that a busy machine may take."""
 
 log = structlog.get_logger("agent")
 
@@ -167,6 +171,15 @@ class TunnelKeeper:
             open_channels=self._link.open_channels if self._link is not None else 0,
             next_attempt_in_s=max(0.0, self._next_attempt_at - now) if self._next_attempt_at is not None else None,
         )
+
+    def is_stuck(self) -> bool:
+        """True when nothing moves it any more: each of its states has an end, and a tunnel that is up is watched."""
+        if self.state in {State.READY, State.DRAINING}:
+            return self._link is not None and not self._link.is_watched
+        config = self._config
+        limit_s = {State.CONNECTING: config.connect_timeout_s, State.AUTHENTICATING: config.login_timeout_s}
+        due = self._next_attempt_at or self._since + limit_s.get(self.state, 0.0)
+        return self._loop.time() > due + STUCK_AFTER_S
 
     # -- one tunnel ----------------------------------------------------------------------------------------------
 

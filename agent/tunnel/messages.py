@@ -37,6 +37,7 @@ from agent.tunnel.frame import (
     Sentence,
 )
 from agent.tunnel.paused import Paused
+from agent.tunnel.probe_messages import Measure, MeasureAck
 
 __all__ = [
     "LINE_MAX_BYTES",
@@ -51,6 +52,8 @@ __all__ = [
     "Heartbeat",
     "HeartbeatAck",
     "Hello",
+    "Measure",
+    "MeasureAck",
     "Message",
     "Paused",
     "Welcome",
@@ -162,13 +165,17 @@ def hello_size_bytes(stores: list[Grant]) -> int:
 
 
 class Welcome(Frame):
-    """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to."""
+    """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to.
+
+    ``unix_time_s`` is the server's clock, None from a server of before; nothing but a probe looks at it.
+    """
 
     type: Literal["welcome"] = "welcome"
     protocol: Annotated[int, Field(ge=1, le=65535)] = PROTOCOL
     version: Name = ""
     heartbeat_interval_s: Seconds = 10.0
     next_pins: Annotated[list[Name], Field(max_length=4)] = Field(default_factory=list)
+    unix_time_s: Annotated[float, Field(ge=0, le=1e12)] | None = None
 
     INTERVAL_MIN_S: ClassVar[float] = 0.25
     INTERVAL_MAX_S: ClassVar[float] = 60.0
@@ -239,7 +246,9 @@ class Bye(Frame):
         return clamp_hint_s(self.retry_after_s)
 
 
-Message = Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye | Check | CheckStep | CheckDone
+Message = (
+    Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye | Check | CheckStep | CheckDone | Measure | MeasureAck
+)
 _MODELS: Final[dict[str, type[Message]]] = {
     "hello": Hello,
     "welcome": Welcome,
@@ -250,6 +259,8 @@ _MODELS: Final[dict[str, type[Message]]] = {
     "check": Check,
     "check_step": CheckStep,
     "check_done": CheckDone,
+    "measure": Measure,
+    "measure_ack": MeasureAck,
 }
 
 

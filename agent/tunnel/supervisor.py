@@ -124,6 +124,10 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.greet_again()
 
+    def stuck(self) -> str:
+        """Which tunnel should have moved on long ago, "" when none: a defect of ours, that only a new start ends."""
+        return next((f"tunnel-{keeper.index}" for keeper in self._keepers if keeper.is_stuck()), "")
+
     def status(self) -> tuple[TunnelStatus, ...]:
         """One entry per tunnel."""
         return tuple(keeper.status() for keeper in self._keepers)

@@ -236,6 +236,8 @@ async def test_no_secret_comes_out(tmp_path: Path, kind: str) -> None:
             await step(site)
         for path in ("audit", "connections", "agents", "client-keys", "api-tokens", "people", "notices", "status"):
             await site.api("GET", f"{path}?limit=200" if path != "status" else path, status=200)
+        _, answered, text = await site.ask(site.server.ready["metrics"]["port"], "GET", "/metrics")
+        site.keep("/metrics", answered, text)
         clean, running = site.sources(), site.canaries
         assert "\n".join(running.find(clean)) == ""
         assert await site.server.stop() == 0

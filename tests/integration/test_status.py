@@ -18,6 +18,7 @@ from tests.kit.installation import HeldStore, Installation, agent_status, instal
 from tests.kit.raw_client import RawClient
 
 PATIENCE_S = 30.0
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 async def measured(running: Installation) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,8 +83,13 @@ async def test_an_exchange_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Pa
     async with asyncio.timeout(90), installation(tmp_path, held.script) as running:
         held.answer.set()
         async with RawClient(running.server.gateway_port) as client:  # the warm channels of the pools come to stay
-            await running.request(client)
+            traced = f"X-Request-Id: of-the-caller\r\nTraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n"
+            await running.request(client, traced.encode())
             assert (await client.answer()).status == 200
+        done = await running.agent.event("exchange.done")
+        (noted,) = await running.server.api("get", "exchanges")
+        for line in (done, noted):
+            assert (line["request_id"], line["trace_id"]) == ("of-the-caller", TRACE)
         held.answer.clear()
         held.asked.clear()
         await measured(running)

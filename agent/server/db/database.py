@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from agent.errors import SettingsError, StartError
-from agent.server.db.full_disk import is_full
+from agent.server.db.full_disk import DiskFullError, is_full
 from agent.server.db.migrate import Schema, bring_up
 
 DATABASE_FILE: Final = "integration-server.sqlite3"
@@ -34,10 +34,6 @@ _DEAD_LINK: Final = {  # notices a database machine that is gone without a word 
     "tcp_user_timeout": 10_000,
 }
 _POOL: Final = {"pool_size": 5, "max_overflow": 5, "pool_timeout": 10, "pool_pre_ping": True}
-
-
-class DiskFullError(StartError):
-    """There is no room where the database is."""
 
 
 async def open_database(data_dir: Path, address: str | None = None) -> AsyncEngine:
@@ -148,7 +144,7 @@ async def _open_file(path: Path) -> aiosqlite.Connection:
     try:
         return await asyncio.shield(opening)
     except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # nobody waits for this connection any more, whatever became of it
             await (await opening).close()
         raise
 

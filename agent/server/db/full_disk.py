@@ -8,9 +8,15 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
+from agent.errors import StartError
+
 _FULL_ERRNO: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FULL_SQLITE: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})  # the second: of the WAL's index
 _FULL_SQLSTATE: Final = "53100"  # PostgreSQL, appendix A: disk_full
+
+
+class DiskFullError(StartError):
+    """There is no room where the database, or another file of the server, is."""
 
 
 def is_full(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from agent.policy import METHODS, Rule
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.presence import GRANTS_KEPT_MAX
 from agent.server.operations.records import Agent
+from agent.store_command import add_command, methods_option, opening_command
 from agent.store_url import Store
 from agent.tunnel.messages import Grant
 
@@ -53,7 +54,7 @@ def agent_opening(
     if found is None:
         if not live and len(known) >= GRANTS_KEPT_MAX:  # what it said is not known whole
             return AgentOpening(None, live, ())
-        return AgentOpening(None, live, (_closed(agent, stores, live),))
+        return AgentOpening(None, live, (_closed(agent, stores, methods, live),))
     rule, pause = found
     if pause is not None and pause.is_over(plane.clock()):  # what an agent said last may be long ago
         pause = None
@@ -65,12 +66,11 @@ def _paused(pause: Pause | None) -> tuple[str, ...]:
     return (f"{pause.sentence} {StorePaused.remedy}",) if pause is not None else ()
 
 
-def _closed(agent: Agent, stores: Sequence[Store], live: bool) -> str:
+def _closed(agent: Agent, stores: Sequence[Store], methods: Collection[str], live: bool) -> str:
     said = f'The settings of the agent "{agent.name}"' + ("" if live else ", as it said last,")
     if len(stores) == 1:
-        url = stores[0].webservice_url
-        return f'{said} do not open {stores[0]}: add [[stores]] with url = "{url}" to its agent.toml, and reload it.'
-    return f"{said} open none of these: add [[stores]] with the right one as url to its agent.toml, and reload it."
+        return f"{said} do not open {stores[0]}: run on its machine {opening_command(stores[0], methods)}."
+    return f"{said} open none of these: run on its machine {add_command()}, with the address of the right one."
 
 
 def _kept(agent: Agent) -> list[tuple[Rule, Pause | None]] | None:
@@ -90,12 +90,17 @@ def _narrower(agent: Agent, rule: Rule, methods: Collection[str], resources: Col
     if refused:
         warnings.append(
             f'The agent "{agent.name}" refuses {", ".join(refused)} on this store: its settings open '
-            f"{', '.join(method for method in METHODS if method in rule.methods)} only."
+            f"{', '.join(method for method in METHODS if method in rule.methods)} only. To open them, run on its "
+            f"machine {add_command(rule.store, methods_option(refused))}."
         )
     if rule.resources is not None:
         opened = ", ".join(sorted(rule.resources))
         if resources is None:
             warnings.append(f'The agent "{agent.name}" opens these resources of this store only: {opened}.')
         elif closed := sorted(set(resources) - rule.resources):
-            warnings.append(f'The agent "{agent.name}" refuses {", ".join(closed)} on this store; it opens {opened}.')
+            options = " ".join(f"--resource {each}" for each in closed)
+            warnings.append(
+                f'The agent "{agent.name}" refuses {", ".join(closed)} on this store; it opens {opened}. To open them, '
+                f"run on its machine {add_command(rule.store, options)}."
+            )
     return tuple(warnings)

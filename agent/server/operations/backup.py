@@ -19,8 +19,8 @@ from agent.errors import SettingsError, StartError
 from agent.server.data_directory import replace_secret_file, work_folder
 from agent.server.db.access_tables import ONE_TIME_LINKS, SESSIONS
 from agent.server.db.copying import copy_rows
-from agent.server.db.database import DATABASE_FILE, DiskFullError, open_as_it_is, open_database
-from agent.server.db.full_disk import is_full
+from agent.server.db.database import DATABASE_FILE, open_as_it_is, open_database
+from agent.server.db.full_disk import DiskFullError, is_full
 from agent.server.db.migrate import make_tables, schema_of
 from agent.server.keys import HOST_KEY_FILE, KEY_RING_FILE
 from agent.server.operations.archive import FORMAT, DamagedArchiveError, Unpacked, pack, unpack

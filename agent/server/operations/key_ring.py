@@ -9,11 +9,12 @@ from sqlalchemy import Column, Table, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from agent.errors import StartError
+from agent.server.db.full_disk import DiskFullError
 from agent.server.db.tables import CONNECTIONS
 from agent.server.db.watch_tables import NOTICE_TARGETS
 from agent.server.operations.control_plane import ControlPlane
-from agent.server.operations.failures import ConflictError
-from agent.server.vault import EnvelopeError, Place, Vault, key_id_of
+from agent.server.operations.failures import ConflictError, NoRoomError
+from agent.server.vault import EnvelopeError, KeyRing, Place, Vault, key_id_of
 
 SEALED: Final[tuple[tuple[Table, Column[bytes]], ...]] = (
     (CONNECTIONS, CONNECTIONS.c.api_key),
@@ -64,15 +65,22 @@ async def rotate_keys(plane: ControlPlane, actor: str) -> KeyRingReport:
         )
     waiting = sum(number for key_id, number in report.sealed.items() if key_id != report.current)
     if plane.keys.file is not None or not waiting:
-        try:
-            plane.keys = plane.keys.replace(plane.keys.ring.with_new_key())
-        except StartError as error:
-            raise ConflictError(str(error)) from None
-        plane.vault = Vault(plane.keys.ring)
+        _write_ring(plane, plane.keys.ring.with_new_key())
     async with plane.change(actor) as change:
         number = await seal_anew(change.connection, plane.vault, plane.vault)
         await change.audit("key_ring.rotated", f"key {plane.keys.ring.current}", sealed=number)
     return await look_at_keys(plane)
+
+
+def _write_ring(plane: ControlPlane, ring: KeyRing) -> None:
+    """Raises ConflictError where the ring cannot be written, NoRoomError on a full disk; the old one then stays."""
+    try:
+        plane.keys = plane.keys.replace(ring)
+    except DiskFullError as error:
+        raise NoRoomError(str(error)) from None
+    except StartError as error:
+        raise ConflictError(str(error)) from None
+    plane.vault = Vault(ring)
 
 
 async def seal_anew(connection: AsyncConnection, opening: Vault, sealing: Vault) -> int:
@@ -102,11 +110,7 @@ async def retire_keys(plane: ControlPlane, actor: str) -> KeyRingReport:
     kept = plane.keys.ring.only([key_id for key_id, number in report.sealed.items() if number])
     gone = sorted(set(plane.keys.ring.keys) - set(kept.keys))
     if gone:
-        try:
-            plane.keys = plane.keys.replace(kept)
-        except StartError as error:
-            raise ConflictError(str(error)) from None
-        plane.vault = Vault(kept)
+        _write_ring(plane, kept)
         async with plane.note_change(actor) as change:
             await change.audit("key_ring.retired", ", ".join(f"key {key_id}" for key_id in gone))
     return await look_at_keys(plane)

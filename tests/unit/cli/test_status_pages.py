@@ -202,7 +202,7 @@ def test_every_reason_of_an_ending_is_explained() -> None:
 
 def test_the_agents_page_without_anything() -> None:
     empty = {**AGENT, "tunnels": [], "stores": [], "exchanges": {"in_flight": 0, "ended": 0, "failed": 0}}
-    assert "none is open: add a [[stores]] table" in text(agent_page, empty)
+    assert "none is open; to open one: prestashop-agent stores add URL" in text(agent_page, empty)
     assert "none is open" not in text(agent_page, {**empty, "state": "starting"})
     fresh = {**UP, "round_trip_ms": None, "last_heartbeat_age_s": None, "last_ending": None}
     shown = text(agent_page, {**empty, "tunnels": [fresh]})

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from agent.server.db.database import DATABASE_FILE, DiskFullError, open_database
+from agent.server.data_directory import hold_data_directory
+from agent.server.db.database import DATABASE_FILE, open_database
+from agent.server.db.full_disk import DiskFullError
+from agent.server.keys import KEY_RING_FILE
 from agent.server.operations.sessions import SEEN_EVERY_S
 from tests.kit.backups import backup_of, restored
 from tests.kit.control_plane import ControlApi, control_api
@@ -135,6 +138,29 @@ async def test_no_room_for_a_backup_or_a_restore_is_one_sentence(
             assert f"no room for this on the disk of {tmp_path / 'data'}" in problem["detail"]
         assert list((tmp_path / "data").glob(".*-*")) == []
         assert (await restored(api, archive, with_keys=False)).rows > 0
+
+
+async def test_a_key_ring_that_finds_no_room_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with control_api(tmp_path / "data") as api:
+        before = (tmp_path / "data" / KEY_RING_FILE).read_bytes()
+        with monkeypatch.context() as patch:
+            patch.setattr("agent.whole_file.os.fsync", _no_room)
+            status, problem = await api.call("POST", "maintenance/keys/rotate")
+        assert (status, problem["name"]) == (503, "storage_full")
+        assert "there is no room on its disk. Free some space there" in problem["detail"]
+        assert (tmp_path / "data" / KEY_RING_FILE).read_bytes() == before
+        assert (await api.call("POST", "maintenance/keys/rotate"))[0] == 200
+
+
+def test_a_new_data_directory_on_a_full_disk_is_not_blamed_on_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.server.data_directory.lock_directory", _no_room)
+    with (
+        pytest.raises(DiskFullError, match=r"there is no room on its disk\. Free some space"),
+        hold_data_directory(tmp_path / "new"),
+    ):
+        pass
 
 
 def _no_room(*_: object) -> None:

@@ -47,6 +47,10 @@ def test_the_receiver_of_the_page_takes_what_is_sent_and_nothing_else(is_genuine
     assert not is_genuine(SECRET, headers, body + b" ")
     assert not is_genuine(SECRET, headers | {"webhook-id": "n_2"}, body)
     assert not is_genuine(SECRET, *sent(ago_s=400))
+    for name in headers:
+        if name.startswith("webhook-"):
+            assert not is_genuine(SECRET, {**headers, name: "soon"}, body)
+            assert not is_genuine(SECRET, {key: value for key, value in headers.items() if key != name}, body)
     two = headers | {"webhook-signature": f"v1,AAAA {headers['webhook-signature']}"}
     assert is_genuine(SECRET, two, body)
 
