@@ -32,6 +32,8 @@ def access_line(at: float, record: ExchangeRecord) -> bytes:
         "bytes_from_store": record.bytes_from_store,
         "request_id": record.request_id,
     }
+    if record.trace_id:
+        line["trace_id"] = record.trace_id
     return _ENCODER.encode(line).encode("ascii") + b"\n"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def test_a_line_has_names_and_never_values() -> None:
         "bytes_from_store": 4096,
         "request_id": "rid-0",
     }
+
+
+def test_a_traced_request_has_its_trace() -> None:
+    line = json.loads(access_line(MIDNIGHT, replace(record(), trace_id="4bf92f3577b34da6a3ce929d0e0e4736")))
+    assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.mark.parametrize(
