@@ -22,5 +22,7 @@ def scripts(program: str, zsh_folder: str) -> dict[str, str]:
     for place, shell in places.items():
         completion = shell(None, {}, program, variable)  # type: ignore[arg-type]  # the script needs no command
         # What click's `source()` does, without asking the shells of this machine for their versions.
-        made[place] = (completion.source_template % completion.source_vars()).lstrip("\n")
+        text = (completion.source_template % completion.source_vars()).lstrip("\n")
+        # For fish: what a command does may have commas, and was cut there.
+        made[place] = text.replace('string split "," ', 'string split --max 1 "," ')
     return made

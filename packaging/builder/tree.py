@@ -103,8 +103,11 @@ def _copy_units(product: Product, root: Path) -> None:
 def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str]]) -> None:
     folder = root / "usr/share/doc" / product.name
     for source in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))):
-        name = source.name if source.parent == ROOT else f"docs/{source.name}"
-        _write(folder / name, source.read_text(encoding="utf-8"))
+        text = source.read_text(encoding="utf-8")
+        # Side by side here, so that their links to each other lose the folder.
+        _write(folder / source.name, text.replace("](docs/", "](").replace("](../README.md", "](README.md"))
+    for example in sorted((ROOT / "systemd").glob(f"{product.name}*.conf")):
+        _write(folder / "examples" / example.name, example.read_text(encoding="utf-8"))
     own = (
         f"{product.name} {version()}, licensed under the Apache License, Version 2.0.\n"
         "On Debian systems its text is in /usr/share/common-licenses/Apache-2.0.\n"

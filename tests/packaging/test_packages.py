@@ -78,7 +78,12 @@ def test_units_start_what_is_installed(built: Built) -> None:
     shipped = {unit.name for unit in folder.iterdir()}
     assert shipped == {u.name for u in (ROOT / "systemd").glob(f"{built.name}*") if u.suffix in {".service", ".socket"}}
     for service in folder.glob("*.service"):
-        assert f"\nExecStart=/usr/bin/{built.name} " in service.read_text(), service.name
+        text = service.read_text()
+        assert f"\nExecStart=/usr/bin/{built.name} " in text, service.name
+        for page in re.findall(r"\bfile:///(\S+)", text):
+            assert page in built.files, f"{service.name} names it as documentation"
+        for page, section in re.findall(r"\bman:([\w-]+)\((\d)\)", text):
+            assert f"usr/share/man/man{section}/{page}.{section}.gz" in built.files
 
 
 def test_nothing_tells_where_it_was_built(built: Built) -> None:
