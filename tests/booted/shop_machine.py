@@ -193,6 +193,7 @@ class ShopMachine:
         file = tree.with_suffix(".deb")
         command = ["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", str(tree), str(file)]
         subprocess.run(command, check=True, capture_output=True)
+        shutil.rmtree(tree)
         return file
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from tests.kit.tools import missing
 
 _TREE: Final = Path("/sys/fs/cgroup")
 _CAPS: Final = ("memory", "pids")
+_EMPTY_TIMEOUT_S: Final = 10.0
+_LOOK_EVERY_S: Final = 0.05
 
 
 class OwnCgroup:
@@ -44,10 +47,18 @@ class OwnCgroup:
 
     def remove(self) -> None:
         """Take it away, with what the container made in it."""
+        until = time.monotonic() + _EMPTY_TIMEOUT_S
+        # What has ended is in it for a moment longer, of which the kernel tells nobody.
+        while self._remove_empty() and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_S)
+
+    def _remove_empty(self) -> bool:
+        """Remove the groups in which nothing is; True when there are others."""
         for top in self.folders:
             for folder in sorted((path for path in (top, *top.rglob("*")) if path.is_dir()), reverse=True):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
+        return any(top.exists() for top in self.folders)
 
     @staticmethod
     def _enable_controllers() -> None:
