@@ -173,7 +173,7 @@ class ShopMachine:
         finally:
             self.network.call(_set(over))
             running.result(LOAD_END_TIMEOUT_S)
-        assert load.failures == []
+        assert load.failures == [], f"{len(load.failures)} of {load.sent} failed, such as {load.failures[:3]}"
         assert load.sent >= LOAD_PER_S, "there was a load"
         assert [self.shop.written[nonce] for nonce in load.nonces] == [1] * len(load.nonces)
 
