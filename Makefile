@@ -7,7 +7,7 @@ ARGS   ?=
 LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit faults restarts bench-memory herd screenshots lock packages clean
+.PHONY: help demo test lint unit faults restarts bench-memory herd screenshots lock packages booted clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a use
 packages: $(VENV)/.ready  ## Build the .deb and .rpm packages into dist/, then test them (docs/packages.md: what that needs)
 	@$(BIN)/python packaging/build.py
 	@$(BIN)/python -m pytest tests/packaging -m long $(ARGS)
+
+booted: $(VENV)/.ready  ## Install the packages of dist/ in a Debian that boots, use, upgrade and purge them; two minutes, as root
+	@$(BIN)/python -m pytest tests/booted -m long -x -s $(ARGS)
 
 lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
 	@packaging/lock.sh

@@ -46,7 +46,7 @@ class Locations:
         state = _systemd(environ, "STATE_DIRECTORY", state)
         runtime = _systemd(environ, "RUNTIME_DIRECTORY", runtime)
         credential = Path(environ.get("CREDENTIALS_DIRECTORY") or "/dev/null") / "token"
-        given = credential.exists()
+        given = _is_there(credential)
         token = credential if given else config / "token"
         return cls(config / "agent.toml", token, state, runtime, token_is_credential=given)
 
@@ -63,6 +63,14 @@ class Locations:
             state_dir=state_dir or self.state_dir,
             runtime_dir=runtime_dir or self.runtime_dir,
         )
+
+
+def _is_there(credential: Path) -> bool:
+    """True also for one that this process may not look at: systemd names the directory to a unit's ExecReload, too."""
+    try:
+        return credential.exists()
+    except PermissionError:
+        return True
 
 
 def _xdg(environ: Mapping[str, str], variable: str, default: Path) -> Path:

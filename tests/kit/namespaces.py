@@ -116,10 +116,7 @@ class Machines:
         results: list[_T] = []
 
         def enter() -> None:
-            with Path("/run/netns", self.namespace(name)).open() as namespace:
-                libc = ctypes.CDLL(None, use_errno=True)
-                if libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
-                    raise OSError(ctypes.get_errno(), "setns")
+            enter_network(Path("/run/netns", self.namespace(name)))
             results.append(work())
 
         thread = threading.Thread(target=enter, name=f"in-{name}")
@@ -164,6 +161,14 @@ class Machines:
 
     def _try(self, *arguments: str) -> int:
         return subprocess.run(["ip", *arguments], check=False, capture_output=True).returncode
+
+
+def enter_network(namespace: Path) -> None:
+    """Put the calling thread, and what it starts, into the network that ``namespace`` (a file of the kernel's) is."""
+    with namespace.open() as opened:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(opened.fileno(), _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
 
 
 def _remove_left_over() -> None:

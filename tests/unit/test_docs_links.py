@@ -131,7 +131,7 @@ def test_every_command_line_is_one_that_the_programs_know(page: Path) -> None:
 def test_every_page_is_in_the_index() -> None:
     index = ROOT / "docs/README.md"
     linked = {(index.parent / link.partition("#")[0]).resolve() for link in _links(index)}
-    assert [page.name for page in PAGES[1:] if page != index and page not in linked] == []
+    assert [page.name for page in PAGES[1:] if page != index and page not in linked] == [], "put it into the index"
 
 
 @pytest.mark.parametrize(

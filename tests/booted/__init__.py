@@ -1,0 +1,1 @@
+"""Both programs, from their packages, under a systemd that has booted."""
