@@ -93,7 +93,7 @@ class CloudSettings(SettingsTable):
 
 
 class ServerSettings(BaseSettings):
-    """Everything that can be set; see `docs/` for one line on each."""
+    """Everything that `integration-server` can be told. Nothing has to be."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 

@@ -15,6 +15,16 @@ from builder.product import PYTHON, ROOT, Product, epoch, run, version
 PACKAGED: Final = "packaged"
 """The folder below the program's home that the package owns; what runs is a copy by hard links (see scripts/)."""
 
+_MOVED_LINKS: Final = (
+    ("docs/README.md", "index.md"),  # README.md is that of the whole
+    ("docs/", ""),
+    ("../README.md", "README.md"),
+    ("../CHANGELOG.md", "CHANGELOG.md"),
+    ("../systemd/prestashop-agent-", "/usr/share/doc/prestashop-agent/examples/prestashop-agent-"),
+    ("../systemd)", "/usr/lib/systemd/system)"),
+)
+"""Beginnings of links, and what they are in the package."""
+
 _LAUNCHER: Final = """#!/usr/bin/{python} -IS
 # Runs {name} with its own libraries only: no site-packages, no PYTHONPATH, nothing of the current folder.
 import sys
@@ -102,10 +112,14 @@ def _copy_units(product: Product, root: Path) -> None:
 
 def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str]]) -> None:
     folder = root / "usr/share/doc" / product.name
-    for source in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = source.read_text(encoding="utf-8")
-        # Side by side here, so that their links to each other lose the folder.
-        _write(folder / source.name, text.replace("](docs/", "](").replace("](../README.md", "](README.md"))
+    docs = ROOT / "docs"
+    for source in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(docs.glob("*.md"))):
+        _write(folder / ("index.md" if source == docs / "README.md" else source.name), _side_by_side(source))
+    for picture in sorted((docs / "images").iterdir()):
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(picture, folder / "images" / picture.name)
+    for rules in sorted((docs / "monitoring").iterdir()):
+        _write(folder / "monitoring" / rules.name, rules.read_text(encoding="utf-8"))
     for example in sorted((ROOT / "systemd").glob(f"{product.name}*.conf")):
         _write(folder / "examples" / example.name, example.read_text(encoding="utf-8"))
     own = (
@@ -117,6 +131,16 @@ def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str
     table = "".join(f"  {name}: {licence}\n" for name, licence, _ in licences)
     texts = "".join(f"\n\n{'=' * 78}\n{name}\n{'=' * 78}\n\n{text}\n" for name, _, text in licences if text)
     _write(folder / "copyright", own + table + texts)
+
+
+def _side_by_side(source: Path) -> str:
+    """A page as it stands in the package, where README, changes and docs/ lie in one folder."""
+    text = source.read_text(encoding="utf-8")
+    if source.parent.name == "docs":
+        text = text.replace("](README.md", "](index.md")
+    for link, there in _MOVED_LINKS:
+        text = text.replace(f"]({link}", f"]({there}")
+    return text
 
 
 def _write(file: Path, text: str) -> None:

@@ -126,6 +126,17 @@ def test_zsh_and_fish_accept_the_completions(built: Built) -> None:
     output(require_tool("fish", "fish"), "-n", str(share / f"fish/vendor_completions.d/{built.name}.fish"))
 
 
+def test_the_pages_lead_to_each_other(built: Built) -> None:
+    folder = built.unpacked / "usr/share/doc" / built.name
+    pages = {page: re.sub("`[^`]*`", "", page.read_text()) for page in folder.glob("*.md")}
+    links = [(page.name, link) for page, text in pages.items() for link in re.findall(r"\]\(([^)#\s]+)", text)]
+    broken = [
+        (page, link) for page, link in links if not link.startswith(("http", "/")) and not (folder / link).exists()
+    ]
+    assert ("index.md", "operations.md") in links
+    assert broken == []
+
+
 @pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
 def test_scripts_are_whole(built: Built, name: str) -> None:
     script = built.unpacked / "DEBIAN" / name
