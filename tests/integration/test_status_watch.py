@@ -60,7 +60,7 @@ async def test_waits_shows_and_leaves(tmp_path: Path) -> None:
     )
     os.close(terminal.theirs)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await terminal.shows(b"is not running: waiting for it")
             async with LocalSocket(tmp_path / "agent.sock") as local:
                 local.on("status", lambda _request: report())
