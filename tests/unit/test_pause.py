@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from agent.errors import AgentError, StartError
+from agent.errors import AgentError, SettingsError, StartError
 from agent.forward.gate import StorePaused
 from agent.opened_stores import OpenedStores
+from agent.opening import Opening, read_openings
 from agent.pause import Pause, Pauses, one_line
 from agent.pause_file import PauseFile
 from agent.pause_switch import PauseSwitch, named_stores
 from agent.policy import Rule
+from agent.settings import StoreSettings, TimeoutSettings
 from agent.store_url import Store
 from agent.tunnel.messages import LINE_MAX_BYTES
 
@@ -40,6 +42,10 @@ def switch_in(directory: Path, clock: Clock) -> PauseSwitch:
     switch = PauseSwitch(PauseFile(directory, clock))
     switch.open({SHOP: None, OTHER: None})
     return switch
+
+
+def openings(*tables: dict[str, Any]) -> tuple[Opening, ...]:
+    return read_openings([StoreSettings.model_validate(each) for each in tables])
 
 
 def paused(switch: PauseSwitch) -> tuple[bool, bool]:
@@ -199,3 +205,21 @@ async def test_as_much_of_the_pauses_as_fits_is_told(
     hello = opened.hello(0)
     assert len(hello.encode()) <= LINE_MAX_BYTES
     assert {pause.reason for pause in hello.paused.values()} == ({reason} if reason is not None else set())
+
+
+async def test_settings_that_are_refused_leave_the_switch_as_it_is(tmp_path: Path, clock: Clock) -> None:
+    """A store that refused settings leave out is still served, and is still to be stopped."""
+    switch = PauseSwitch(PauseFile(tmp_path / "state", clock))
+    opened = OpenedStores("i" * 36, switch)
+    (tmp_path / "state").mkdir()
+    served = await opened.open(openings({"url": "https://shop.example.com/api/"}), TimeoutSettings())
+    refused = openings(
+        {"url": "https://other.example.com/shop/api/"},
+        {"url": "https://third.example.com/api/", "ca_file": str(tmp_path / "missing.pem")},
+    )
+    with pytest.raises(SettingsError, match=r"missing\.pem"):
+        await opened.open(refused, TimeoutSettings())
+    assert [grant.host for grant in opened.grants] == ["shop.example.com"]
+    switch.pause({"stores": ["https://shop.example.com/"]})
+    switch.pause({})
+    assert served.targets[0].gate.pause is not None
