@@ -259,3 +259,18 @@ def test_the_reader_follows_over_midnight_and_leaves_out_what_is_half(tmp_path: 
     files.close()
     assert shown_time(MIDNIGHT) == "2026-11-27T00:00:00.000Z"
     assert list(AccessReader(tmp_path / "nowhere", 0).lines()) == []
+
+
+@pytest.mark.parametrize("planted", ["link", "fifo"])
+def test_the_reader_is_not_led_elsewhere(planted: str, tmp_path: Path) -> None:
+    """Root reads what the agent's user may have put there."""
+    elsewhere = files_in(tmp_path / "elsewhere")
+    elsewhere.write([(MIDNIGHT, access_line(MIDNIGHT, record()))])
+    (tmp_path / "access").mkdir()
+    place = tmp_path / "access" / "access-2026-11-27.jsonl"
+    if planted == "link":
+        place.symlink_to(access_files(elsewhere.directory)[0].path)
+    else:
+        os.mkfifo(place)
+    with pytest.raises(OSError, match=r"regular|symbolic"):
+        list(AccessReader(place.parent, 0.0).lines())
