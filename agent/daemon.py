@@ -190,7 +190,7 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
-            self._pauses.close()
+            await self._pauses.close()
             await stores.checks.close()
             await context.close()
             await access_log.close()
