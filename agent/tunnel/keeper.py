@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -221,12 +222,14 @@ class TunnelKeeper:
             detail = f"{link.server} cannot be reached ({cause}): check the address, DNS and the firewall."
             raise LoginError(Ending(EndReason.UNREACHABLE, detail)) from None
         self._to(Event.CONNECTED)
-        welcome = await link.open(sock, self._token, self._hello_for(link.nonce))
+        welcome = await link.open(sock, self._token, hello := self._hello_for(link.nonce))
         self._link = link
         self._backoff.ready()
         self._reported = None
         self._server_version = printable(welcome.version)
         self._to(Event.WELCOMED)
+        if self._hello_for(link.nonce) != hello:  # a reload, or a pause, while it logged in
+            self.greet_again()
         if self._leaving_for:
             self.leave_soon(self._leaving_for)
         log.info("tunnel.ready", index=self.index, server=link.server, server_version=self._server_version)
@@ -258,11 +261,9 @@ class TunnelKeeper:
         self._next_attempt_at = self._loop.time() + wait_s
         self._to(Event.ENDED_FOR_A_PERSON if slow else Event.ENDED)
         if not self._stopping:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
         self._next_attempt_at = None
 
     def _report(self, ending: Ending, wait_s: float, *, slow: bool) -> None:
