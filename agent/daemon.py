@@ -135,8 +135,8 @@ class Daemon:
         if self._reloading is None:
             raise StartError("The agent is starting and reads its settings now: ask again in a moment.")
         later = await self._reloading.asked()
-        file = str(self._source.read()[1].config_file)
-        return {"settings_file": file, "stores": len(self._stores.grants), "need_restart": list(later)}
+        stores = len(self._stores.grants)
+        return {"settings_file": str(self._source.file), "stores": stores, "need_restart": list(later)}
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""

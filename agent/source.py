@@ -43,7 +43,7 @@ class Source:
         """
 
         def judged(request: Mapping[str, Any]) -> _Answer:
-            meant, own = request.get("settings_file"), self.config or self._usual_file
+            meant, own = request.get("settings_file"), self.file
             if isinstance(meant, str) and meant != str(own.resolve()):
                 raise StartError(
                     f"The agent that answers here reads {own}, not {meant}, and nothing was changed: name the one that "
@@ -54,8 +54,9 @@ class Source:
         return judged
 
     @property
-    def _usual_file(self) -> Path:
-        return Locations.of(self.environ, is_root=self.is_root).config_file
+    def file(self) -> Path:
+        """The settings file, which need not be there."""
+        return self.config or Locations.of(self.environ, is_root=self.is_root).config_file
 
 
 def access_log_dir(settings: AgentSettings, places: Locations) -> Path:

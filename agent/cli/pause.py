@@ -151,12 +151,13 @@ def _resume_in_file(places: Locations, arguments: Mapping[str, Any]) -> dict[str
 @contextlib.contextmanager
 def _alone(state_dir: Path) -> Iterator[PauseFile]:
     """The pause file, while no agent can start; as the owner of the directory, who is the one that will read it."""
+    from agent.as_owner import as_owner
     from agent.errors import StartError
     from agent.instance import LOCK_NAME
     from agent.lock_file import LockHeldError, lock_directory
     from agent.pause_file import PauseFile
 
-    with _as_owner(state_dir):
+    with as_owner(state_dir):
         try:
             lock = lock_directory(state_dir, LOCK_NAME)
         except LockHeldError as held:
@@ -173,28 +174,6 @@ def _alone(state_dir: Path) -> Iterator[PauseFile]:
             yield PauseFile(state_dir)
         finally:
             os.close(lock)
-
-
-@contextlib.contextmanager
-def _as_owner(directory: Path) -> Iterator[None]:
-    """Root becomes the owner of ``directory``: root's own file could not be read by the service, and a symbolic link
-    which that user planted must lead root nowhere.
-    """
-    try:
-        owner = directory.stat()
-    except OSError:  # not there yet, or not for us: what is tried next says so
-        owner = None
-    if os.geteuid() or owner is None or not owner.st_uid:
-        yield
-        return
-    group = os.getegid()
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
 
 
 def _who() -> str:
