@@ -79,7 +79,7 @@ def access_log(
         if (wanted and not is_meant(str(entry["store"]), wanted)) or (errors and not _is_error(entry)):
             continue
         shown += 1
-        click.echo(json.dumps(entry, ensure_ascii=False) if as_json else _line(entry), color=color)
+        click.echo(json.dumps(entry) if as_json else _line(entry), color=color)
     if not shown and not as_json:
         off = "" if asked.settings.access_log.enabled else ", which is switched off (access_log.enabled)"
         click.echo(f"Nothing of that in the access log in {directory}{off}.", err=True)
