@@ -25,6 +25,7 @@ COMMAND_MAX_S: Final = 20.0
 CONNECTIONS_MAX: Final = 32
 
 _BACKLOG: Final = 64
+_RESERVED: Final = 8  # of the connections, for those who may change something
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid of unix(7)
 
 _log = structlog.get_logger("agent")
@@ -138,9 +139,9 @@ class LocalSocket:
         task.add_done_callback(self._waiting.discard)
         return task
 
-    def admit(self, conversation: _Conversation) -> bool:
-        """Room for one more? The files are those of the tunnels, too."""
-        if len(self._conversations) >= CONNECTIONS_MAX:
+    def admit(self, conversation: _Conversation, uid: int) -> bool:
+        """Room for one more of user ``uid``? The files are those of the tunnels, too."""
+        if len(self._conversations) >= CONNECTIONS_MAX - (0 if uid in self.may_change else _RESERVED):
             return False
         self._conversations.add(conversation)
         return True
@@ -159,10 +160,12 @@ class _Conversation(asyncio.Protocol):
         self._answered = False
         self._deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
+        self._uid = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if not self._owner.admit(self):
+        self._uid = _uid_of(self._transport)
+        if not self._owner.admit(self, self._uid):
             self._say(_error("busy", "Too many commands are asking the running agent at once: try again."))
             return
         self._deadline = asyncio.get_running_loop().call_later(self._owner.conversation_max_s, self.abort)
@@ -178,7 +181,7 @@ class _Conversation(asyncio.Protocol):
             return
         line, found, _ = self._received.partition(b"\n")
         if found and len(line) <= LINE_MAX_BYTES:
-            answer = self._owner.answer(bytes(line), _uid_of(self._transport))
+            answer = self._owner.answer(bytes(line), self._uid)
             if isinstance(answer, bytes):
                 self._say(answer)
             else:

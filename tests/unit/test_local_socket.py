@@ -121,6 +121,19 @@ async def test_who_may_only_ask_changes_nothing(tmp_path: Path) -> None:
     assert LocalSocket(path).may_change == {0, os.geteuid()}
 
 
+async def test_those_who_may_only_ask_leave_room_for_the_others(tmp_path: Path) -> None:
+    """Else a member of the group could keep the shop's administrator from the switch."""
+    path = tmp_path / "agent.sock"
+    async with listening(path) as local:
+        local.may_change = frozenset()
+        held = [await asyncio.open_unix_connection(path) for _ in range(CONNECTIONS_MAX)]
+        assert error_name(await say(path, b'{"command":"echo"}\n')) == "busy"
+        local.may_change = frozenset({os.geteuid()})
+        assert b"state" in await say(path, b'{"command":"echo"}\n')
+        for _, writer in held:
+            writer.close()
+
+
 async def test_a_giant_line_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "agent.sock"
     async with listening(path) as local:
