@@ -85,6 +85,7 @@ class PauseSwitch:
         self._paused_count += 1
         now = self._pauses = self._pauses.still_on(self._now()).add(pause, names)
         self._apply()
+        written = self._disk.ask(lambda: self._file.write(now))
         for name in names or ("all",):
             _log.warning(
                 "store.paused", store=name, until=pause.until, reason=pause.reason, by=one_line(str(request.get("by")))
@@ -94,7 +95,7 @@ class PauseSwitch:
         self._tell()
         unkept = ""
         try:
-            await self._disk.ask(lambda: self._file.write(now))
+            await written
         except StartError as error:  # what is asked to stop must stop, kept or not
             unkept = f"{error} Until then a restart of the agent ends this pause."
             _log.error("pause.not_kept", detail=unkept)
@@ -120,7 +121,7 @@ class PauseSwitch:
         for name in ended:
             _log.warning("store.resumed", store=name, by=one_line(str(request.get("by"))))
         self._tell()
-        return {**shown_pauses(left), "ended": ended}
+        return {**shown_pauses(self._pauses), "ended": ended}
 
     def _apply(self) -> None:
         for store, gate in self._gates.items():
@@ -137,7 +138,8 @@ class PauseSwitch:
             return
         for name in ended:
             _log.warning("store.resumed", store=name, by="its time")
-        self._disk.ask(lambda: self._file.write(left)).add_done_callback(_say_unwritten)
+        if not self._resuming.locked():  # its write is on the way, and this one would come behind it
+            self._disk.ask(lambda: self._file.write(left)).add_done_callback(_say_unwritten)
         self._tell()
 
     def _await_end(self) -> None:

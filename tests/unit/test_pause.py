@@ -208,6 +208,23 @@ async def test_a_pause_counts_while_the_disk_hangs(tmp_path: Path, clock: Clock)
     await switch.close()
 
 
+async def test_an_end_by_time_does_not_undo_a_resume_that_is_written(tmp_path: Path, clock: Clock) -> None:
+    file = HangingFile(tmp_path, clock)
+    file.go_on.release(9)
+    switch = PauseSwitch(file)
+    switch.open({SHOP: None, OTHER: None})
+    await switch.pause({"stores": [str(SHOP)], "for_s": 60})
+    await switch.pause({"stores": [str(OTHER)]})
+    resuming = asyncio.create_task(switch.resume({"stores": [str(OTHER)]}))
+    await asyncio.sleep(0)  # it has asked for its write
+    clock.now += 60
+    switch._look()
+    assert (await resuming)["paused"] == []
+    await switch.close()
+    assert paused(switch) == (False, False)
+    assert file.read() == Pauses()
+
+
 async def test_a_directory_in_the_place_of_the_file(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "pause.json").mkdir()
     switch = switch_in(tmp_path, clock)
