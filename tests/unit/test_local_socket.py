@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -96,42 +95,6 @@ async def test_what_cannot_be_done_is_an_error_object(tmp_path: Path, sent: byte
     async with listening(path) as local:
         assert error_name(await say(path, sent)) == name
         await until(lambda: local.connections == 0)
-
-
-async def test_who_may_only_ask_changes_nothing(tmp_path: Path) -> None:
-    """The directory's group may see how the agent is; the shop's switch is not theirs."""
-    path, changed = tmp_path / "agent.sock", []
-
-    def change(request: Mapping[str, Any]) -> dict[str, Any]:
-        changed.append(request["who"])
-        return {}
-
-    async def ask(who: str, may_change: frozenset[int]) -> bytes:
-        async with LocalSocket(path, PATIENT_S, may_change=may_change) as local:
-            local.on("change", change, changes=True)
-            local.on("echo", lambda _request: {})
-            assert await say(path, b'{"command":"echo"}\n') == b"{}\n"
-            return await say(path, json.dumps({"command": "change", "who": who}).encode() + b"\n")
-
-    refused = await ask("another", frozenset({os.geteuid() + 1}))
-    assert error_name(refused) == "forbidden"
-    assert b"sudo" in refused
-    assert await ask("own", frozenset({os.geteuid()})) == b"{}\n"
-    assert changed == ["own"]
-    assert LocalSocket(path).may_change == {0, os.geteuid()}
-
-
-async def test_those_who_may_only_ask_leave_room_for_the_others(tmp_path: Path) -> None:
-    """Else a member of the group could keep the shop's administrator from the switch."""
-    path = tmp_path / "agent.sock"
-    async with listening(path) as local:
-        local.may_change = frozenset()
-        held = [await asyncio.open_unix_connection(path) for _ in range(CONNECTIONS_MAX)]
-        assert error_name(await say(path, b'{"command":"echo"}\n')) == "busy"
-        local.may_change = frozenset({os.geteuid()})
-        assert b"state" in await say(path, b'{"command":"echo"}\n')
-        for _, writer in held:
-            writer.close()
 
 
 async def test_a_giant_line_is_not_read_to_its_end(tmp_path: Path) -> None:
