@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from agent.access_files import access_files
 from agent.access_line import TIME_CHARS, shown_time
+from agent.regular_file import open_regular
 
 _TIME_AT: Final = len(b'{"time":"')
 _CHUNK_BYTES: Final = 1 << 20
@@ -35,7 +36,7 @@ class AccessReader:
 
     def _new_in(self, path: Path) -> Iterator[dict[str, Any]]:
         try:
-            opened = path.open("rb")
+            opened = open_regular(path)
         except FileNotFoundError:  # swept meanwhile
             return
         with opened as file:

@@ -79,9 +79,9 @@ def run_daemon(source: Source) -> int:
         )
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
-        local.on("reload", lambda _request: daemon.reload())
-        local.on("pause", pauses.pause)
-        local.on("resume", pauses.resume)
+        local.on("reload", lambda _request: daemon.reload(), changes=True)
+        local.on("pause", source.only_meant(pauses.pause), changes=True)
+        local.on("resume", source.only_meant(pauses.resume), changes=True)
         metrics = AgentMetrics(daemon.report, lambda: local.connections)
         local.http = LocalHttp(lambda: daemon.report.status(local.connections), metrics.scrape)
         listener = MetricsListener(settings.metrics.place, settings.metrics.hosts, local.http, daemon.report.lag)
@@ -135,8 +135,8 @@ class Daemon:
         if self._reloading is None:
             raise StartError("The agent is starting and reads its settings now: ask again in a moment.")
         later = await self._reloading.asked()
-        file = str(self._source.read()[1].config_file)
-        return {"settings_file": file, "stores": len(self._stores.grants), "need_restart": list(later)}
+        stores = len(self._stores.grants)
+        return {"settings_file": str(self._source.file), "stores": stores, "need_restart": list(later)}
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
@@ -190,7 +190,7 @@ class Daemon:
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
-            self._pauses.close()
+            await self._pauses.close()
             await stores.checks.close()
             await context.close()
             await access_log.close()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +25,8 @@ COMMAND_MAX_S: Final = 20.0
 CONNECTIONS_MAX: Final = 32
 
 _BACKLOG: Final = 64
+_RESERVED: Final = 8  # of the connections, for those who may change something
+_UCRED: Final = struct.Struct("3i")  # pid, uid, gid of unix(7)
 
 _log = structlog.get_logger("agent")
 
@@ -35,13 +40,23 @@ One that has to wait gives an awaitable, and has ``COMMAND_MAX_S``; what it has 
 class LocalSocket:
     """Answers ``{"command": NAME}`` lines at ``path``, and HTTP with ``http``; all of a conversation is bounded.
 
+    Whoever can open the socket may ask; what changes something is for the users ``may_change`` (uids; None: root and
+    the one of this process), not for the group of the directory.
     An answer that went wrong is ``{"error": {"name": ..., "message": ...}}``, ``name`` being stable.
     """
 
-    def __init__(self, path: Path, conversation_max_s: float = CONVERSATION_MAX_S) -> None:
+    def __init__(
+        self,
+        path: Path,
+        conversation_max_s: float = CONVERSATION_MAX_S,
+        *,
+        may_change: frozenset[int] | None = None,
+    ) -> None:
         self.conversation_max_s = conversation_max_s
+        self.may_change = frozenset({0, os.geteuid()}) if may_change is None else may_change
         self.http: LocalHttp | None = None
         self._commands: dict[str, Command] = {}
+        self._changing: set[str] = set()
         self._socket = PrivateSocket(
             path, what="The agent's socket", program="prestashop-agent", setting="runtime_dir", is_for_group=True
         )
@@ -57,9 +72,11 @@ class LocalSocket:
         """Connections that are open now."""
         return len(self._conversations)
 
-    def on(self, name: str, command: Command) -> None:
-        """Answer the command ``name`` by ``command``, which must not block."""
+    def on(self, name: str, command: Command, *, changes: bool = False) -> None:
+        """Answer the command ``name`` by ``command``, which must not block; one that ``changes`` not for everybody."""
         self._commands[name] = command
+        if changes:
+            self._changing.add(name)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -97,8 +114,8 @@ class LocalSocket:
             task.cancel()
         await asyncio.gather(*self._waiting, return_exceptions=True)
 
-    def answer(self, line: bytes) -> bytes | asyncio.Task[bytes]:
-        """The answer to one line, with its line feed; a task of this object where the command has to wait."""
+    def answer(self, line: bytes, uid: int) -> bytes | asyncio.Task[bytes]:
+        """The answer to one line of user ``uid``, with its line feed; a task of this object where it has to wait."""
         try:
             request = json.loads(line)
         except (ValueError, RecursionError):
@@ -109,6 +126,8 @@ class LocalSocket:
         if command is None:
             known = ", ".join(sorted(self._commands))
             return _error("unknown_command", f"The running agent does not know this command; it knows {known}.")
+        if request["command"] in self._changing and uid not in self.may_change:
+            return _error("forbidden", "This is for root and the user that runs prestashop-agent: run it with sudo.")
         try:
             answer = command(request)
             if isinstance(answer, dict):
@@ -120,9 +139,9 @@ class LocalSocket:
         task.add_done_callback(self._waiting.discard)
         return task
 
-    def admit(self, conversation: _Conversation) -> bool:
-        """Room for one more? The files are those of the tunnels, too."""
-        if len(self._conversations) >= CONNECTIONS_MAX:
+    def admit(self, conversation: _Conversation, uid: int) -> bool:
+        """Room for one more of user ``uid``? The files are those of the tunnels, too."""
+        if len(self._conversations) >= CONNECTIONS_MAX - (0 if uid in self.may_change else _RESERVED):
             return False
         self._conversations.add(conversation)
         return True
@@ -141,10 +160,12 @@ class _Conversation(asyncio.Protocol):
         self._answered = False
         self._deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport
+        self._uid = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if not self._owner.admit(self):
+        self._uid = _uid_of(self._transport)
+        if not self._owner.admit(self, self._uid):
             self._say(_error("busy", "Too many commands are asking the running agent at once: try again."))
             return
         self._deadline = asyncio.get_running_loop().call_later(self._owner.conversation_max_s, self.abort)
@@ -160,7 +181,7 @@ class _Conversation(asyncio.Protocol):
             return
         line, found, _ = self._received.partition(b"\n")
         if found and len(line) <= LINE_MAX_BYTES:
-            answer = self._owner.answer(bytes(line))
+            answer = self._owner.answer(bytes(line), self._uid)
             if isinstance(answer, bytes):
                 self._say(answer)
             else:
@@ -198,6 +219,12 @@ class _Conversation(asyncio.Protocol):
             return  # it left while the command was waiting
         self._transport.write(line)
         self._transport.close()
+
+
+def _uid_of(transport: asyncio.Transport) -> int:
+    """Who connected; the kernel says so, and shows users that a service's own namespace does not have as nobody."""
+    told = transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return int(_UCRED.unpack(told)[1])
 
 
 async def _awaited(answer: Awaitable[dict[str, Any]]) -> bytes:

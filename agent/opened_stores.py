@@ -49,13 +49,19 @@ class OpenedStores:
         return [Grant.from_rule(rule) for rule in self._rules]
 
     async def open(self, openings: tuple[Opening, ...], timeouts: TimeoutSettings) -> StoreTable:
-        """Decide what can be read in several ways, say what is open, and make the table. Raises ``SettingsError``."""
+        """Decide what can be read in several ways, say what is open, and make the table.
+
+        Raises:
+            SettingsError: they cannot be used; nothing was changed.
+        """
         decided = tuple(opening for opening, _ in await probe_openings(openings, timeouts))
         refuse_doubles(decided)
+        # First what can be refused: a store that refused settings leave out is served on, and must not lose its gate.
+        plans = {opening.store: opening.check_plan(timeouts) for opening in decided}
         gates = self._pauses.open({each.store: each.settings.max_requests_per_minute for each in decided})
         targets = [opening.target(timeouts, gates[opening.store]) for opening in decided]
         self._rules = tuple(opening.rule() for opening in decided)
-        self.checks.plans = {opening.store: opening.check_plan(timeouts) for opening in decided}
+        self.checks.plans = plans
         for opening in decided:
             say_what_is_open(opening)
         if not decided:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.checkup.plan import CheckPlan
@@ -11,7 +11,8 @@ from agent.errors import SettingsError
 from agent.forward.dialer import TcpDialer
 from agent.forward.gate import StoreGate
 from agent.forward.pool import OriginPool, PoolLimits
-from agent.forward.target import StoreTarget, tls_context
+from agent.forward.target import StoreTarget
+from agent.forward.tls_contexts import TlsContexts
 from agent.policy import METHODS, Rule
 from agent.settings import StoreSettings, TimeoutSettings, split_address
 from agent.store_url import Store, make_store, read_store_url
@@ -22,13 +23,17 @@ WRITES: Final = frozenset(METHODS) - {"GET", "HEAD"}
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One store as the settings open it. ``candidates`` are the readings of its address, likeliest first."""
+    """One store as the settings open it. ``candidates`` are the readings of its address, likeliest first.
+
+    ``tls`` makes the contexts of all openings that were read together.
+    """
 
     settings: StoreSettings
     candidates: tuple[Store, ...]
+    tls: TlsContexts = field(default_factory=TlsContexts, compare=False, repr=False)
 
     @classmethod
-    def of(cls, settings: StoreSettings) -> Opening:
+    def of(cls, settings: StoreSettings, tls: TlsContexts | None = None) -> Opening:
         """Read the address; an explicit ``virtual_uri`` or ``id_shop`` is put into every reading.
 
         Raises:
@@ -37,6 +42,7 @@ class Opening:
         return cls(
             settings,
             tuple(dict.fromkeys(_placed(store, settings) for store in read_store_url(settings.url).candidates)),
+            tls or TlsContexts(),
         )
 
     @property
@@ -78,7 +84,7 @@ class Opening:
         return TcpDialer(
             host,
             port,
-            tls=tls_context(store, self.settings.ca_file, verify=self.settings.verify),
+            tls=self.tls.of(store, self.settings.ca_file, verify=self.settings.verify),
             server_name=self.settings.server_name or store.host,
             connect_timeout_s=timeouts.store_connect_s,
             tls_timeout_s=timeouts.store_tls_s,
@@ -141,7 +147,8 @@ def read_openings(stores: Sequence[StoreSettings]) -> tuple[Opening, ...]:
         SettingsError: an address cannot be read, two tables open the same store, or there are more stores than an
             agent can tell its server of.
     """
-    openings = tuple(_opening(index, settings) for index, settings in enumerate(stores))
+    tls = TlsContexts()
+    openings = tuple(_opening(index, settings, tls) for index, settings in enumerate(stores))
     refuse_doubles(openings)
     _refuse_too_many(openings)
     return openings
@@ -191,9 +198,9 @@ def _longest_grant(index: int, opening: Opening) -> Grant:
         ) from None
 
 
-def _opening(index: int, settings: StoreSettings) -> Opening:
+def _opening(index: int, settings: StoreSettings, tls: TlsContexts) -> Opening:
     try:
-        return Opening.of(settings)
+        return Opening.of(settings, tls)
     except SettingsError as error:
         raise SettingsError(f"stores[{index}] in the settings: {error}") from None
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from agent.disk_thread import DiskThread
 from agent.errors import AgentError, StartError
 from agent.forward.context import ForwardContext
 from agent.forward.gate import StoreGate
@@ -34,6 +35,9 @@ class PauseSwitch:
         self._tell: Callable[[], None] = lambda: None
         self._timer: asyncio.TimerHandle | None = None
         self._limits = LimitLog()
+        self._disk = DiskThread()
+        self._resuming = asyncio.Lock()
+        self._paused_count = 0
         self._pauses, error = file.read_or_close()
         if error is not None:
             _log.error("pause.unreadable", detail=str(error))
@@ -49,11 +53,12 @@ class PauseSwitch:
         self._tell = tell
         self._look()
 
-    def close(self) -> None:
-        """Wait for nothing any more."""
+    async def close(self) -> None:
+        """Wait for no end of a pause any more; what is being written is, unless the disk hangs."""
         self._limits.close()
         if self._timer is not None:
             self._timer.cancel()
+        await self._disk.close()
 
     def open(self, limits: Mapping[Store, int | None]) -> dict[Store, StoreGate]:
         """The gates of the stores that are open now, each with its requests a minute; those from before are kept."""
@@ -69,21 +74,18 @@ class PauseSwitch:
         """The pause that closes ``store``."""
         return self._pauses.of(str(store))
 
-    def pause(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def pause(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The command ``pause``: ``stores`` (addresses; none: everything), ``for_s``, ``reason``, ``cut``, ``by``.
 
-        Raises ``AgentError`` when the request cannot be understood; nothing was changed.
+        It counts before this waits for the disk. Raises ``AgentError`` when the request cannot be understood; nothing
+        was changed.
         """
         pause = new_pause(self._now(), request.get("for_s"), request.get("reason"))
         names = named_stores(request.get("stores"), tuple(str(store) for store in self._gates))
-        self._pauses = self._pauses.still_on(self._now()).add(pause, names)
+        self._paused_count += 1
+        now = self._pauses = self._pauses.still_on(self._now()).add(pause, names)
         self._apply()
-        unkept = ""
-        try:
-            self._file.write(self._pauses)
-        except StartError as error:  # what is asked to stop must stop, kept or not
-            unkept = f"{error} Until then a restart of the agent ends this pause."
-            _log.error("pause.not_kept", detail=unkept)
+        written = self._disk.ask(lambda: self._file.write(now))
         for name in names or ("all",):
             _log.warning(
                 "store.paused", store=name, until=pause.until, reason=pause.reason, by=one_line(str(request.get("by")))
@@ -91,23 +93,35 @@ class PauseSwitch:
         context = self._context
         cut = context.stop_paused(self.pause_of) if context is not None and request.get("cut") is True else 0
         self._tell()
-        return {**shown_pauses(self._pauses), "cut": cut, "unkept": unkept}
+        unkept = ""
+        try:
+            await written
+        except StartError as error:  # what is asked to stop must stop, kept or not
+            unkept = f"{error} Until then a restart of the agent ends this pause."
+            _log.error("pause.not_kept", detail=unkept)
+        return {**shown_pauses(now), "cut": cut, "unkept": unkept}
 
-    def resume(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def resume(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The command ``resume``: ``stores`` (addresses; none: everything), ``by``.
 
         Raises ``AgentError`` when it cannot be done; what is paused stays so.
         """
-        names = resumed_stores(request.get("stores"), self._pauses)
-        ended = [name for name, _ in _named(self._pauses) if names is None or name in names]
-        left = self._pauses.still_on(self._now()).end(names)
-        self._file.write(left)
-        self._pauses = left
+        async with self._resuming:
+            names = resumed_stores(request.get("stores"), self._pauses)
+            ended = [name for name, _ in _named(self._pauses) if names is None or name in names]
+            left, before = self._pauses.still_on(self._now()).end(names), self._paused_count
+            await self._disk.ask(lambda: self._file.write(left))
+            if self._paused_count != before:  # its own write comes behind this one
+                raise AgentError(
+                    "Somebody paused at this moment, and that counts: look at prestashop-agent status, and resume "
+                    "again if it is to end."
+                )
+            self._pauses = left.still_on(self._now())  # one may have ended by its time meanwhile
         self._apply()
         for name in ended:
             _log.warning("store.resumed", store=name, by=one_line(str(request.get("by"))))
         self._tell()
-        return {**shown_pauses(left), "ended": ended}
+        return {**shown_pauses(self._pauses), "ended": ended}
 
     def _apply(self) -> None:
         for store, gate in self._gates.items():
@@ -124,10 +138,8 @@ class PauseSwitch:
             return
         for name in ended:
             _log.warning("store.resumed", store=name, by="its time")
-        try:
-            self._file.write(left)
-        except StartError as error:  # its end stands in it
-            _log.warning("pause.file_not_written", detail=str(error))
+        if not self._resuming.locked():  # its write is on the way, and this one would come behind it
+            self._disk.ask(lambda: self._file.write(left)).add_done_callback(_say_unwritten)
         self._tell()
 
     def _await_end(self) -> None:
@@ -200,6 +212,12 @@ def shown_pauses(pauses: Pauses) -> dict[str, Any]:
             for name, pause in entries
         ]
     }
+
+
+def _say_unwritten(written: asyncio.Future[None]) -> None:
+    error = written.exception() if not written.cancelled() else None
+    if error is not None:  # its end stands in the file
+        _log.warning("pause.file_not_written", detail=str(error))
 
 
 def _named(pauses: Pauses) -> tuple[tuple[str, Pause], ...]:

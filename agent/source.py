@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from agent.access_files import AccessFiles
+from agent.errors import StartError
 from agent.forward.target import ForwardTimeouts
 from agent.locations import Locations
 from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
@@ -17,6 +18,9 @@ from agent.tunnel.flow import LinkLimits
 
 ACCESS_NAME: Final = "access"
 """The access log's directory in the state directory, where the settings name no other."""
+
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,28 @@ class Source:
     def read(self) -> tuple[AgentSettings, Locations]:
         """The settings as they are now. Raises ``SettingsError``."""
         return load_agent_settings(self.config, self.environ, self.overrides, is_root=self.is_root)
+
+    def only_meant(self, command: Callable[[Mapping[str, Any]], _Answer]) -> Callable[[Mapping[str, Any]], _Answer]:
+        """``command``, refused where the request names another ``settings_file``: several agents may run here.
+
+        The one that was meant may have a socket that was not found, and the default place be this one's.
+        """
+
+        def judged(request: Mapping[str, Any]) -> _Answer:
+            meant, own = request.get("settings_file"), self.file
+            if isinstance(meant, str) and meant != str(own.resolve()):
+                raise StartError(
+                    f"The agent that answers here reads {own}, not {meant}, and nothing was changed: name the one that "
+                    "is meant with --instance NAME, or set runtime_dir in its settings."
+                )
+            return command(request)
+
+        return judged
+
+    @property
+    def file(self) -> Path:
+        """The settings file, which need not be there."""
+        return self.config or Locations.of(self.environ, is_root=self.is_root).config_file
 
 
 def access_log_dir(settings: AgentSettings, places: Locations) -> Path:

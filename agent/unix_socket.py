@@ -83,7 +83,8 @@ class PrivateSocket:
         directory = self.path.parent.stat()
         if directory.st_mode & stat.S_IXGRP and not directory.st_mode & stat.S_IRWXO:
             with contextlib.suppress(PermissionError):  # a group that this user is not in: it stays the user's own
-                os.chown(self.path, -1, directory.st_gid)
+                if self.path.lstat().st_gid != directory.st_gid:  # a service may not even ask for what is so already
+                    os.chown(self.path, -1, directory.st_gid)
                 self.path.chmod(0o660)
 
     def _clear_place(self) -> None:

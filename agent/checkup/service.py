@@ -96,13 +96,23 @@ class CheckService:
         )
 
     async def _make(self, check: Check, plan: CheckPlan, send: Send) -> None:
-        task = asyncio.current_task()
+        is_over = False
 
         def tell(step: Step) -> None:
-            if not _send(send, step_message(check.id, step)) and task is not None:
-                task.cancel()  # nobody hears of it any more: the tunnel is gone
+            nonlocal is_over
+            task, pause = asyncio.current_task(), self._pause_of(plan.rule.store)
+            if is_over or task is None:
+                return
+            if pause is not None:  # what comes next would reach the store
+                self._refuse_paused(check, send, pause)
+            elif _send(send, step_message(check.id, step)):
+                return
+            is_over = True  # without a pause: nobody hears of it any more, the tunnel is gone
+            task.cancel()
 
         report = await run_checkup(plan, tell)
+        if is_over:
+            return
         _LOG.info("store.checked", store=str(plan.rule.store), verdict=report.verdict, elapsed_ms=report.elapsed_ms)
         _send(send, done_message(check.id, report))
 

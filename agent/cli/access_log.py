@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
+from agent.cli.asked_agent import AskedAgent
 from agent.cli.durations import read_duration, shown_round_trip
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_option, instance_option
 from agent.cli.page import plain
 from agent.errors import StartError
 
@@ -46,6 +47,7 @@ parameters, never values.
 """,
 )
 @config_option
+@instance_option
 @click.option("--since", callback=_since, default="1h", show_default=True, metavar="TIME", help="From when on.")
 @click.option("--store", "stores", multiple=True, metavar="URL", help="This store only (several times for several).")
 @click.option("--errors", is_flag=True, help="Only what did not end with an answer of the store below 400.")
@@ -55,6 +57,7 @@ parameters, never values.
 def access_log(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     since: float,
     stores: tuple[str, ...],
     errors: bool,
@@ -63,14 +66,11 @@ def access_log(
 ) -> int:
     """Show the requests that came for the stores, and how they ended."""
     from agent.access_reader import AccessReader
-    from agent.settings import load_agent_settings
     from agent.source import access_log_dir
     from agent.store_name import is_meant, names_meant
 
-    settings, places = load_agent_settings(
-        config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0
-    )
-    directory = access_log_dir(settings, places)
+    asked = AskedAgent.find(context, config, instance)
+    directory = access_log_dir(asked.settings, asked.places)
     wanted = names_meant(stores)
     reader = AccessReader(directory, since)
     color = False if os.environ.get("NO_COLOR") else None  # None: only on a terminal
@@ -79,9 +79,9 @@ def access_log(
         if (wanted and not is_meant(str(entry["store"]), wanted)) or (errors and not _is_error(entry)):
             continue
         shown += 1
-        click.echo(json.dumps(entry, ensure_ascii=False) if as_json else _line(entry), color=color)
+        click.echo(json.dumps(entry) if as_json else _line(entry), color=color)
     if not shown and not as_json:
-        off = "" if settings.access_log.enabled else ", which is switched off (access_log.enabled)"
+        off = "" if asked.settings.access_log.enabled else ", which is switched off (access_log.enabled)"
         click.echo(f"Nothing of that in the access log in {directory}{off}.", err=True)
     return 0
 

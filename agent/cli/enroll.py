@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import FILE, config_file, config_option
-from agent.cli.store_options import instance_option, store_options, wish_of
+from agent.cli.options import FILE, config_file, config_option, instance_option
+from agent.cli.store_options import store_options, wish_of
 
 if TYPE_CHECKING:
     from agent.cli.enroll_questions import Questions

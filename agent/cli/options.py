@@ -22,6 +22,10 @@ config_option = click.option(
     "or ~/.config/prestashop-agent/agent.toml without root.",
 )
 
+instance_option = click.option(
+    "--instance", metavar="NAME", help="The agent of prestashop-agent@NAME.service, with files of its own."
+)
+
 
 def config_file(context: click.Context, given: Path | None) -> Path | None:
     """The settings file that was asked for: after the command, before it, or by the environment; absolute."""

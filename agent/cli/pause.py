@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agent.cli.asked_agent import AskedAgent
 from agent.cli.durations import read_duration, shown_moment
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_option, instance_option
 from agent.cli.page import plain
 
 if TYPE_CHECKING:
     from agent.locations import Locations
     from agent.pause_file import PauseFile
-    from agent.settings import AgentSettings
 
 _WHO = """Works as the user that runs the agent, or as root, at once; also while no agent runs, for the next start."""
 
@@ -50,6 +50,7 @@ itself, unless --cut. {_WHO}
 """
 )
 @config_option
+@instance_option
 @stores_option
 @click.option("--for", "for_s", callback=_duration, metavar="TIME", help="End by itself: 30m, 12h, 2d, 1w.")
 @click.option("--reason", metavar="TEXT", help="Shown to whoever asks for the store.")
@@ -58,18 +59,19 @@ itself, unless --cut. {_WHO}
 def pause(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     stores: tuple[str, ...],
     for_s: float | None,
     reason: str | None,
     cut: bool,
 ) -> int:
     """Let no request through to the stores, until `resume`."""
-    settings, places = _settings(context, config)
+    asked = AskedAgent.find(context, config, instance)
     arguments = {"stores": list(stores), "for_s": for_s, "reason": reason, "cut": cut}
-    answer = _ask_or_none(settings, places, "pause", arguments)
+    answer = _ask_or_none(asked, "pause", arguments)
     if answer is None:
-        answer = _pause_in_file(settings, places, arguments)
-        click.echo(_LATER.format(places.state_dir))
+        answer = _pause_in_file(asked, arguments)
+        click.echo(_LATER.format(asked.places.state_dir))
     for entry in answer["paused"]:
         click.echo(_line(entry))
     if answer.get("cut"):
@@ -89,16 +91,17 @@ Examples:
 """
 )
 @config_option
+@instance_option
 @stores_option
 @click.pass_context
-def resume(context: click.Context, config: Path | None, stores: tuple[str, ...]) -> int:
+def resume(context: click.Context, config: Path | None, instance: str | None, stores: tuple[str, ...]) -> int:
     """Let requests through again."""
-    settings, places = _settings(context, config)
+    asked = AskedAgent.find(context, config, instance)
     arguments = {"stores": list(stores)}
-    answer = _ask_or_none(settings, places, "resume", arguments)
+    answer = _ask_or_none(asked, "resume", arguments)
     if answer is None:
-        answer = _resume_in_file(places, arguments)
-        click.echo(_LATER.format(places.state_dir))
+        answer = _resume_in_file(asked.places, arguments)
+        click.echo(_LATER.format(asked.places.state_dir))
     if not answer["ended"]:
         click.echo("Nothing was paused.")
     for name in answer["ended"]:
@@ -108,35 +111,25 @@ def resume(context: click.Context, config: Path | None, stores: tuple[str, ...])
     return 0
 
 
-def _settings(context: click.Context, config: Path | None) -> tuple[AgentSettings, Locations]:
-    from agent.settings import load_agent_settings
-
-    return load_agent_settings(config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0)
-
-
-def _ask_or_none(
-    settings: AgentSettings, places: Locations, command: str, arguments: dict[str, Any]
-) -> dict[str, Any] | None:
+def _ask_or_none(asked: AskedAgent, command: str, arguments: dict[str, Any]) -> dict[str, Any] | None:
     """The running agent's answer; None where none runs."""
-    from agent.cli.local_client import ask_agent, usual_places
     from agent.cli.status_codes import NotRunningError
 
-    elsewhere = usual_places(os.environ, os.geteuid()) if settings.runtime_dir is None else ()
     try:
-        return ask_agent(places.runtime_dir, command, elsewhere=elsewhere, by=_who(), **arguments)
+        return asked.ask(command, by=_who(), **arguments)
     except NotRunningError:
         return None
 
 
-def _pause_in_file(settings: AgentSettings, places: Locations, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _pause_in_file(asked: AskedAgent, arguments: Mapping[str, Any]) -> dict[str, Any]:
     from agent.opening import read_openings
     from agent.pause_switch import named_stores, new_pause, shown_pauses
 
     made = new_pause(time.time(), arguments["for_s"], arguments["reason"])
     # Of an address that can be read in several ways, every reading.
-    known = tuple(str(store) for opening in read_openings(settings.stores) for store in opening.candidates)
+    known = tuple(str(store) for opening in read_openings(asked.settings.stores) for store in opening.candidates)
     names = named_stores(arguments["stores"], known)
-    with _alone(places.state_dir) as file:
+    with _alone(asked.places.state_dir) as file:
         pauses = file.read_or_close()[0].add(made, names)
         file.write(pauses)
     return shown_pauses(pauses)
@@ -158,12 +151,13 @@ def _resume_in_file(places: Locations, arguments: Mapping[str, Any]) -> dict[str
 @contextlib.contextmanager
 def _alone(state_dir: Path) -> Iterator[PauseFile]:
     """The pause file, while no agent can start; as the owner of the directory, who is the one that will read it."""
+    from agent.as_owner import as_owner
     from agent.errors import StartError
     from agent.instance import LOCK_NAME
     from agent.lock_file import LockHeldError, lock_directory
     from agent.pause_file import PauseFile
 
-    with _as_owner(state_dir):
+    with as_owner(state_dir):
         try:
             lock = lock_directory(state_dir, LOCK_NAME)
         except LockHeldError as held:
@@ -180,28 +174,6 @@ def _alone(state_dir: Path) -> Iterator[PauseFile]:
             yield PauseFile(state_dir)
         finally:
             os.close(lock)
-
-
-@contextlib.contextmanager
-def _as_owner(directory: Path) -> Iterator[None]:
-    """Root becomes the owner of ``directory``: root's own file could not be read by the service, and a symbolic link
-    which that user planted must lead root nowhere.
-    """
-    try:
-        owner = directory.stat()
-    except OSError:  # not there yet, or not for us: what is tried next says so
-        owner = None
-    if os.geteuid() or owner is None or not owner.st_uid:
-        yield
-        return
-    group = os.getegid()
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
 
 
 def _who() -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_file, config_option
+from agent.cli.asked_agent import AskedAgent
+from agent.cli.options import config_option, instance_option
 from agent.cli.status_codes import EXIT_NOT_READY, EXIT_READY, NotRunningError, UnknownStateError
 
 
@@ -35,6 +36,7 @@ Exit codes:
 """
 )
 @config_option
+@instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.option(
     "--watch",
@@ -46,22 +48,19 @@ Exit codes:
     help="Go on showing it, every second or so many, until Ctrl-C (exit code 0); with --json: a line each time.",
 )
 @click.pass_context
-def status(context: click.Context, config: Path | None, as_json: bool, every_s: float | None) -> int:
+def status(
+    context: click.Context, config: Path | None, instance: str | None, as_json: bool, every_s: float | None
+) -> int:
     """Show the running agent: tunnels, round-trip times, heartbeats, exchanges."""
-    from agent.cli.local_client import ask_agent, usual_places
     from agent.cli.status_page import status_page
-    from agent.settings import load_agent_settings
 
-    settings, places = load_agent_settings(
-        config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0
-    )
-    elsewhere = usual_places(os.environ, os.geteuid()) if settings.runtime_dir is None else ()
+    asked = AskedAgent.find(context, config, instance)
     width = min(shutil.get_terminal_size().columns, 120)
     if every_s is not None:
         from agent.cli.status_watch import can_be_live, watch_json, watch_live, watch_pages
 
         def ask() -> dict[str, Any]:
-            return ask_agent(places.runtime_dir, "status", elsewhere=elsewhere)
+            return asked.ask("status")
 
         if as_json:
             watch_json(ask, every_s)
@@ -71,7 +70,7 @@ def status(context: click.Context, config: Path | None, as_json: bool, every_s: 
             watch_pages(ask, every_s, width)
         return EXIT_READY
     try:
-        report = ask_agent(places.runtime_dir, "status", elsewhere=elsewhere)
+        report = asked.ask("status")
     except (NotRunningError, UnknownStateError) as error:
         if as_json:
             click.echo(json.dumps({"state": error.state, "error": str(error)}, indent=2, ensure_ascii=False))

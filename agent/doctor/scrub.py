@@ -23,13 +23,14 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"(?i)\b(basic|bearer) +[a-z0-9._~+/=-]{6,}"), rf"\1 {GONE}"),
     (
         re.compile(
-            r"(?i)([\"']?\b[a-z0-9_-]*(?:secret|password|passphrase|token|ws_key|api_key|client_key|authorization|"
+            r"(?i)((?:secret|password|passphrase|token|ws_key|api_key|client_key|authorization|"
             r"cookie)[\"']?\s*[=:]\s*[\"']?)(?!\(|basic |bearer )[^\s\"'&,;}]{6,}"
         ),
         rf"\1{GONE}",
     ),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/\"'@]*@"), r"\1"),  # a login in a URL
-    (re.compile(r"(?i)\b(https?://[^\s\"'?<>]*)\?[^\s\"'<>]*"), r"\1?..."),  # parameters: personal data, tokens
+    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)[^\s/\"'@]*@"), r"\1"),  # a login in a URL
+    # Bounded, as is the scheme above: else a long run of such beginnings takes the square of its length.
+    (re.compile(r"(?i)\b(https?://[^\s\"'?<>]{0,1024})\?[^\s\"'<>]*"), r"\1?..."),  # parameters: personal data, tokens
 )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.access_files import access_files
+from agent.as_owner import as_owner
 from agent.enrolment.places import AgentPlaces
 from agent.errors import SettingsError, StartError
 from agent.instance import ID_NAME, LOCK_NAME
@@ -56,7 +57,8 @@ class Leftovers:
         """
         for path in self.there(with_settings=with_settings):
             try:
-                path.unlink()
+                with as_owner(path.parent, of_link=True):
+                    path.unlink()
             except OSError as error:
                 raise StartError(
                     f"{path} cannot be removed ({error.strerror}): run this as root (sudo), or as its owner."

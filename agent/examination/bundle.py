@@ -20,6 +20,7 @@ from agent.examination.machine import Given, Source, look_at_settings
 from agent.examination.notes import Notes
 from agent.examination.versions import read_versions
 from agent.opening import Opening
+from agent.regular_file import open_regular
 from agent.settings import ENV_PREFIX, StoreSettings
 from agent.tunnel.proxy_route import EXEMPTION_VARIABLES, VARIABLES
 
@@ -159,7 +160,7 @@ def _journal(environ: Mapping[str, str]) -> str:
 
 def _tail(file: Path) -> str:
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             opened.seek(max(os.fstat(opened.fileno()).st_size - LOG_TAIL_BYTES, 0))
             text = opened.read(LOG_TAIL_BYTES).decode("utf-8", "replace")
     except OSError as error:

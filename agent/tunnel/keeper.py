@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import socket
@@ -176,11 +177,11 @@ class TunnelKeeper:
 
     def is_stuck(self) -> bool:
         """True when nothing moves it any more: each of its states has an end, and a tunnel that is up is watched."""
-        if self.state in {State.READY, State.DRAINING}:
-            return self._link is not None and not self._link.is_watched
+        if self._link is not None:
+            return not self._link.is_watched
         config = self._config
         limit_s = {State.CONNECTING: config.connect_timeout_s, State.AUTHENTICATING: config.login_timeout_s}
-        due = self._next_attempt_at or self._since + limit_s.get(self.state, 0.0)
+        due = self._next_attempt_at or max(self._since, self._ended_at) + limit_s.get(self.state, 0.0)
         return self._loop.time() > due + STUCK_AFTER_S
 
     # -- one tunnel ----------------------------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class TunnelKeeper:
             log.exception("tunnel.failed", index=self.index, error=type(error).__name__)
             return Ending(EndReason.DEFECT, f"The attempt failed inside this program ({type(error).__name__}).")
         finally:
-            self._link = None
+            self._link, self._ended_at = None, self._loop.time()
             await link.close()
 
     async def _live(self, link: AgentLink) -> Ending:
@@ -221,12 +222,14 @@ class TunnelKeeper:
             detail = f"{link.server} cannot be reached ({cause}): check the address, DNS and the firewall."
             raise LoginError(Ending(EndReason.UNREACHABLE, detail)) from None
         self._to(Event.CONNECTED)
-        welcome = await link.open(sock, self._token, self._hello_for(link.nonce))
+        welcome = await link.open(sock, self._token, hello := self._hello_for(link.nonce))
         self._link = link
         self._backoff.ready()
         self._reported = None
         self._server_version = printable(welcome.version)
         self._to(Event.WELCOMED)
+        if self._hello_for(link.nonce) != hello:  # a reload, or a pause, while it logged in
+            self.greet_again()
         if self._leaving_for:
             self.leave_soon(self._leaving_for)
         log.info("tunnel.ready", index=self.index, server=link.server, server_version=self._server_version)
@@ -249,7 +252,7 @@ class TunnelKeeper:
         """Report the end and wait for the next attempt, which ``wake`` brings forward."""
         slow = self._backoff.is_slow(ending)
         wait_s = self._backoff.wait_s(ending, slow=slow)
-        self._last_ending, self._ended_at = ending, self._loop.time()
+        self._last_ending = ending
         self.trail.take(ending)
         if self._link_was_up():
             self._down_since = self._ended_at
@@ -258,11 +261,9 @@ class TunnelKeeper:
         self._next_attempt_at = self._loop.time() + wait_s
         self._to(Event.ENDED_FOR_A_PERSON if slow else Event.ENDED)
         if not self._stopping:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
         self._next_attempt_at = None
 
     def _report(self, ending: Ending, wait_s: float, *, slow: bool) -> None:

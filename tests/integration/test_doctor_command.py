@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import stat
 import tarfile
 from pathlib import Path
@@ -195,6 +196,20 @@ def test_the_journal_is_taken_where_there_is_one(place: Place, doctor: AgentCli)
     archive = place.root / "help.tar.gz"
     doctor("doctor", "--no-stores", "--bundle", str(archive), "--yes", environ={"PATH": str(tools)})
     assert _content(archive)["log.txt"] == b"ready; key (redacted)\n"
+
+
+def test_a_log_that_leads_elsewhere_is_not_followed(place: Place, doctor: AgentCli) -> None:
+    """Root makes the archive, of files in a directory of the agent's user, and sends it to somebody."""
+    place.write()
+    place.state.mkdir(mode=0o700)
+    (place.root / "shadow").write_text("root:$y$j9T$hash")
+    (place.state / "linked.log").symlink_to(place.root / "shadow")
+    os.mkfifo(place.state / "waiting.log")
+    archive = place.root / "help.tar.gz"
+    doctor("doctor", "--no-stores", "--bundle", str(archive), "--yes", environ={"PATH": str(place.root)})
+    log = _content(archive)["log.txt"]
+    assert b"$y$" not in log
+    assert b"waiting.log\ncannot be read (it is not a regular file)" in log
 
 
 @pytest.mark.parametrize(("answer", "is_written"), [("y\n", True), ("n\n", False), ("", False)])

@@ -18,6 +18,7 @@ from agent.cli.pause import pause, resume
 from agent.errors import StartError
 from agent.instance import Instance
 from agent.pause import Pause
+from agent.source import Source
 from agent.store_url import Store
 from tests.integration.test_daemon import answered, ask, table
 from tests.kit.agent_process import AgentProcess
@@ -127,3 +128,25 @@ def test_while_no_agent_runs_the_file_is_written_for_its_user(open_path: Path) -
     assert not (state / "pause.json").exists()
     assert "Nothing was paused." in run.invoke(resume, given, catch_exceptions=False).output
     assert run.invoke(pause, [*given, "--for", "soon"]).exit_code == 2
+
+
+def test_an_instance_has_a_switch_of_its_own(open_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, directory in (("CONFIGURATION", "etc"), ("STATE", "state"), ("RUNTIME", "run")):
+        monkeypatch.setenv(f"{name}_DIRECTORY", str(open_path / directory))
+        (open_path / directory / "lyon").mkdir(parents=True)
+    (open_path / "etc/lyon/agent.toml").write_text(table(1))
+    done = CliRunner().invoke(pause, ["--instance", "lyon"], catch_exceptions=False)
+    assert "Everything is paused" in done.output
+    assert [path.parent.name for path in open_path.rglob("pause.json")] == ["lyon"]
+
+
+def test_an_agent_of_other_settings_is_not_the_one_that_is_meant(tmp_path: Path) -> None:
+    """The default place of the socket is that of another agent, which must not stop in its place."""
+    done: list[object] = []
+    mine = tmp_path / "mine.toml"
+    command = Source(mine, {}, {}, is_root=False).only_meant(done.append)
+    with pytest.raises(StartError, match=r"reads .*mine\.toml, not .*lyon/agent\.toml, and nothing was changed"):
+        command({"settings_file": "/etc/prestashop-agent/lyon/agent.toml"})
+    command({"settings_file": str(mine)})
+    command({})
+    assert len(done) == 2

@@ -124,3 +124,20 @@ async def test_a_reload_changes_the_stores_and_disturbs_nothing(server: TunnelSe
         assert server.registry.eligible(AGENT_ID, OTHER_SHOP) == [tunnel]
         session.channel.write(b"x")
         assert await session.wait_bytes(1) == b"x"
+
+
+async def test_a_reload_while_a_tunnel_logs_in_is_told_when_it_is_up(server: TunnelServer) -> None:
+    """The hello of the login was made of the settings from before."""
+    stores = [SHOP]
+
+    def greeting(index: int) -> Hello:
+        said = hello(stores=tuple(stores))(index)
+        stores[:] = [OTHER_SHOP]
+        return said
+
+    async with agent(server.token(server.agents.add()), greeting=greeting):
+        (tunnel,) = await server.wait_tunnels(1)
+        async with asyncio.timeout(5):
+            while server.registry.eligible(AGENT_ID, OTHER_SHOP) != [tunnel]:
+                await server.next_event()
+        assert server.registry.eligible(AGENT_ID, SHOP) == []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.local_socket import SOCKET_NAME
 from tests.integration.test_daemon import answered, ask, table
 from tests.kit import unit_sandbox
 from tests.kit.agent_process import AgentProcess
@@ -85,8 +86,11 @@ async def test_the_agent_works_under_the_filters_of_its_unit(systemd_analyze: st
     async with tunnel_server() as server, ScriptedStore(always_ok) as store:
         token = server.token(server.agents.add()).encode()
         prefix = (*LAUNCHER, str(UNITS / AGENT))
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run").chmod(0o750)  # RuntimeDirectoryMode=
         async with AgentProcess(tmp_path, table(store.port), token, prefix=prefix) as process:
             tunnels = await server.wait_tunnels(2)
+            assert (tmp_path / "run" / SOCKET_NAME).stat().st_mode & 0o777 == 0o660, "the group may ask"
             await answered(await ask(tunnels[0], store.port), b"<prestashop/>")
             process.signal(signal.SIGHUP)
             await process.event("settings.reloaded")

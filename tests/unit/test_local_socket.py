@@ -233,7 +233,9 @@ async def test_a_command_that_waits_is_answered_when_it_has_ended(tmp_path: Path
         await begun.wait()
         # Others are answered meanwhile, and the deadline of a conversation is not that of the command.
         assert await say(path, b'{"command":"echo"}\n')
-        await asyncio.sleep(HASTY_S * 1.5)
+        silent, writer = await asyncio.open_unix_connection(path)
+        assert await silent.read() == b"", "the deadline of a conversation has come"
+        writer.close()
         leaver[1].transport.abort()
         go_on.set()
         assert json.loads(await asker[0].read()) == {"done": "asker"}

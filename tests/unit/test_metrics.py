@@ -142,3 +142,26 @@ def test_nothing_heavy_before_it_is_wanted(module: str) -> None:
     code = f"import sys, {module}; print(sorted({{'prometheus_client', 'rich.live'}} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert ended.stdout.strip() == "[]"
+
+
+def test_whoever_scrapes_without_a_pause_takes_a_tenth_of_the_time() -> None:
+    """Any program of this machine may ask, and the pages of 512 stores take 0.1 s of the event loop."""
+    clock = [100.0]
+
+    class Slow(Told):
+        made = 0
+
+        def status(self, own_connections: int) -> dict[str, Any]:
+            self.made += 1
+            clock[0] += 0.1
+            return super().status(own_connections)
+
+    report = Slow(ExchangeTally())
+    metrics = AgentMetrics(report, lambda: 1, clock=lambda: clock[0])
+    first = metrics.scrape("")
+    clock[0] += 0.89
+    assert metrics.scrape("application/openmetrics-text") == first
+    assert report.made == 1
+    clock[0] += 0.02
+    assert metrics.scrape("application/openmetrics-text")[0] != first[0]
+    assert report.made == 2

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.errors import AgentError, StartError
+from agent.errors import AgentError, SettingsError, StartError
 from agent.forward.gate import StorePaused
 from agent.opened_stores import OpenedStores
+from agent.opening import Opening, read_openings
 from agent.pause import Pause, Pauses, one_line
 from agent.pause_file import PauseFile
 from agent.pause_switch import PauseSwitch, named_stores
 from agent.policy import Rule
+from agent.settings import StoreSettings, TimeoutSettings
 from agent.store_url import Store
 from agent.tunnel.messages import LINE_MAX_BYTES
 
@@ -40,6 +44,10 @@ def switch_in(directory: Path, clock: Clock) -> PauseSwitch:
     switch = PauseSwitch(PauseFile(directory, clock))
     switch.open({SHOP: None, OTHER: None})
     return switch
+
+
+def openings(*tables: dict[str, Any]) -> tuple[Opening, ...]:
+    return read_openings([StoreSettings.model_validate(each) for each in tables])
 
 
 def paused(switch: PauseSwitch) -> tuple[bool, bool]:
@@ -96,43 +104,45 @@ async def test_an_unreadable_file_closes_until_resume(tmp_path: Path, clock: Clo
     (tmp_path / "pause.json").chmod(0o600)
     switch = switch_in(tmp_path, clock)
     assert paused(switch) == (True, True)
-    assert switch.resume({})["ended"] == ["all"]
+    assert (await switch.resume({}))["ended"] == ["all"]
     assert paused(switch) == (False, False)
     assert paused(switch_in(tmp_path, clock)) == (False, False)
 
 
 async def test_one_store_and_everything(tmp_path: Path, clock: Clock) -> None:
     switch = switch_in(tmp_path, clock)
-    answer = switch.pause({"stores": ["https://shop.example.com/admin123/"], "reason": " two\n lines", "by": "ann"})
+    one = {"stores": ["https://shop.example.com/admin123/"], "reason": " two\n lines", "by": "ann"}
+    answer = await switch.pause(one)
     assert answer["paused"] == [{"store": str(SHOP), "since": NOW, "until": None, "reason": "two lines"}]
     assert paused(switch) == (True, False)
     assert paused(switch_in(tmp_path, clock)) == (True, False), "kept over a restart"
     clock.now += 60
-    assert switch.pause({"stores": [str(SHOP)]})["paused"][0]["since"] == NOW, "paused twice is paused since the first"
-    switch.pause({})
+    again = await switch.pause({"stores": [str(SHOP)]})
+    assert again["paused"][0]["since"] == NOW, "paused twice is paused since the first"
+    await switch.pause({})
     assert paused(switch) == (True, True)
     with pytest.raises(AgentError, match="without --store"):
-        switch.resume({"stores": [str(SHOP)]})
-    assert switch.resume({})["ended"] == ["all", str(SHOP)]
+        await switch.resume({"stores": [str(SHOP)]})
+    assert (await switch.resume({}))["ended"] == ["all", str(SHOP)]
     assert paused(switch) == (False, False)
 
 
 async def test_a_store_that_is_opened_later_is_paused_from_its_first_exchange_on(tmp_path: Path, clock: Clock) -> None:
     switch = switch_in(tmp_path, clock)
-    switch.pause({})
+    await switch.pause({})
     late = Store("https", "late.example.com", 443, "/")
     assert switch.open({late: None})[late].pause == Pause(NOW)
 
 
 async def test_a_pause_ends_by_its_time(tmp_path: Path, clock: Clock) -> None:
     switch = switch_in(tmp_path, clock)
-    switch.pause({"for_s": 60})
-    switch.pause({"stores": [str(OTHER)]})
+    await switch.pause({"for_s": 60})
+    await switch.pause({"stores": [str(OTHER)]})
     clock.now += 60
     switch._look()
+    await switch.close()
     assert paused(switch) == (False, True)
     assert json.loads((tmp_path / "pause.json").read_text())["everything"] is None
-    switch.close()
 
 
 @pytest.mark.parametrize(
@@ -155,17 +165,72 @@ async def test_what_cannot_be_understood_changes_nothing(
 ) -> None:
     switch = switch_in(tmp_path, clock)
     with pytest.raises(AgentError):
-        switch.pause(request_)
+        await switch.pause(request_)
     assert paused(switch) == (False, False)
     assert list(tmp_path.iterdir()) == []
+
+
+class HangingFile(PauseFile):
+    """Its disk waits: ``asked`` counts the writes that were begun, ``go_on`` lets them through."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        super().__init__(directory, clock)
+        self.asked = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
+
+    def write(self, pauses: Pauses) -> None:
+        self.asked.release()
+        assert self.go_on.acquire(timeout=20)
+        super().write(pauses)
+
+
+async def test_a_pause_counts_while_the_disk_hangs(tmp_path: Path, clock: Clock) -> None:
+    """The event loop turns on, and what is asked for first is what the file says first."""
+    file = HangingFile(tmp_path, clock)
+    switch = PauseSwitch(file)
+    switch.open({SHOP: None, OTHER: None})
+    pausing = asyncio.create_task(switch.pause({}))
+    await asyncio.to_thread(file.asked.acquire)
+    assert paused(switch) == (True, True)
+    assert not pausing.done()
+    file.go_on.release()
+    assert (await pausing)["unkept"] == ""
+    resuming = asyncio.create_task(switch.resume({}))
+    await asyncio.to_thread(file.asked.acquire)
+    assert paused(switch) == (True, True), "open again only when a restart would not close it"
+    pausing = asyncio.create_task(switch.pause({"stores": [str(OTHER)]}))
+    file.go_on.release(2)
+    with pytest.raises(AgentError, match="resume again"):
+        await resuming
+    assert (await pausing)["unkept"] == ""
+    assert paused(switch) == (True, True)
+    assert file.read() == switch._pauses
+    await switch.close()
+
+
+async def test_an_end_by_time_does_not_undo_a_resume_that_is_written(tmp_path: Path, clock: Clock) -> None:
+    file = HangingFile(tmp_path, clock)
+    file.go_on.release(9)
+    switch = PauseSwitch(file)
+    switch.open({SHOP: None, OTHER: None})
+    await switch.pause({"stores": [str(SHOP)], "for_s": 60})
+    await switch.pause({"stores": [str(OTHER)]})
+    resuming = asyncio.create_task(switch.resume({"stores": [str(OTHER)]}))
+    await asyncio.sleep(0)  # it has asked for its write
+    clock.now += 60
+    switch._look()
+    assert (await resuming)["paused"] == []
+    await switch.close()
+    assert paused(switch) == (False, False)
+    assert file.read() == Pauses()
 
 
 async def test_a_directory_in_the_place_of_the_file(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "pause.json").mkdir()
     switch = switch_in(tmp_path, clock)
-    assert "a restart of the agent ends this pause" in switch.pause({})["unkept"]
+    assert "a restart of the agent ends this pause" in (await switch.pause({}))["unkept"]
     with pytest.raises(StartError, match="cannot be written"):
-        switch.resume({})
+        await switch.resume({})
     assert paused(switch) == (True, True)
 
 
@@ -195,7 +260,25 @@ async def test_as_much_of_the_pauses_as_fits_is_told(
     stores = [Store("https", f"shop-{number:03}.example.com", 443, "/shop/") for number in range(count)]
     opened._rules = tuple(Rule(store, frozenset({"GET", "HEAD"})) for store in stores)
     assert opened.hello(0).paused == {}
-    opened._pauses.pause({"reason": "x" * 200})
+    await opened._pauses.pause({"reason": "x" * 200})
     hello = opened.hello(0)
     assert len(hello.encode()) <= LINE_MAX_BYTES
     assert {pause.reason for pause in hello.paused.values()} == ({reason} if reason is not None else set())
+
+
+async def test_settings_that_are_refused_leave_the_switch_as_it_is(tmp_path: Path, clock: Clock) -> None:
+    """A store that refused settings leave out is still served, and is still to be stopped."""
+    switch = PauseSwitch(PauseFile(tmp_path / "state", clock))
+    opened = OpenedStores("i" * 36, switch)
+    (tmp_path / "state").mkdir()
+    served = await opened.open(openings({"url": "https://shop.example.com/api/"}), TimeoutSettings())
+    refused = openings(
+        {"url": "https://other.example.com/shop/api/"},
+        {"url": "https://third.example.com/api/", "ca_file": str(tmp_path / "missing.pem")},
+    )
+    with pytest.raises(SettingsError, match=r"missing\.pem"):
+        await opened.open(refused, TimeoutSettings())
+    assert [grant.host for grant in opened.grants] == ["shop.example.com"]
+    await switch.pause({"stores": ["https://shop.example.com/"]})
+    await switch.pause({})
+    assert served.targets[0].gate.pause is not None

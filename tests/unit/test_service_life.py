@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from agent.service_life import LOOKS_UNTIL_STUCK, ServiceLife, first_dead
 from agent.systemd import ServiceManager
+from agent.tunnel.link import AgentLink
 from agent.tunnel.state import State
 from agent.tunnel.supervisor import Supervisor
 from tests.kit.notify_manager import NotifyManager
@@ -152,6 +153,27 @@ async def test_a_state_that_should_have_ended_long_ago_is_stuck() -> None:
             assert supervisor.stuck() == "tunnel-0"
             keeper._next_attempt_at = keeper._loop.time() - 29
             assert supervisor.stuck() == ""
+
+
+async def test_a_tunnel_whose_end_does_not_end_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no link any more, and its state is still that of one which is up."""
+    closing = asyncio.Event()
+
+    async def hang(_link: AgentLink) -> None:
+        closing.set()
+        await asyncio.Event().wait()
+
+    async with tunnel_server() as server, agent(server.token(server.agents.add())) as supervisor:
+        await supervisor.wait_for(lambda each: each.is_ready)
+        monkeypatch.setattr(AgentLink, "close", hang)
+        (tunnel,) = await server.wait_tunnels(1)
+        tunnel.disconnect(11, "away")
+        await closing.wait()
+        assert supervisor.stuck() == ""
+        keeper = supervisor._keepers[0]
+        keeper._ended_at -= 31
+        keeper._since -= 31
+        assert supervisor.stuck() == "tunnel-0"
 
 
 def _waits(supervisor: Supervisor) -> bool:

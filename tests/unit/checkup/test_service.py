@@ -187,3 +187,19 @@ async def test_a_paused_store_is_not_checked() -> None:
         assert "prestashop-agent resume" in step.remedy
         assert done.refusal == ""
         assert store.connections == []
+
+
+async def test_a_check_that_runs_ends_with_a_pause() -> None:
+    """Its next requests would reach the store after the administrator was told that nothing does."""
+    told = Told()
+    async with ScriptedStore(at_once) as store:
+        service = service_for(store.port)
+        pause = Pause(1_795_687_200.0)
+        service._pause_of = lambda _: pause if told.steps else None
+        service.take(check(store.port), told)
+        (task,) = service._tasks
+        async with asyncio.timeout(5):
+            await asyncio.gather(task, return_exceptions=True)
+        assert [(step.layer, step.state) for step in told.steps] == [("dns", "ok"), ("policy", "failed")]
+        assert len(told.done) == 1
+        assert store.requests == []

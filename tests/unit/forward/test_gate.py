@@ -125,10 +125,10 @@ async def test_the_command_cuts_and_the_server_is_told(stores: list[Bench], tmp_
         switch.watch(bench.context, lambda: told.append(1))
         bench.ask()
         await held.asked.wait()
-        assert (switch.pause({})["cut"], bench.context.active, told) == (0, 1, [1])
-        assert (switch.pause({"cut": True, "for_s": 60})["cut"], bench.context.active, told) == (1, 0, [1, 1])
-        assert (switch.resume({})["paused"], told) == ([], [1, 1, 1])
-        switch.close()
+        assert ((await switch.pause({}))["cut"], bench.context.active, told) == (0, 1, [1])
+        assert ((await switch.pause({"cut": True, "for_s": 60}))["cut"], bench.context.active, told) == (1, 0, [1, 1])
+        assert ((await switch.resume({}))["paused"], told) == ([], [1, 1, 1])
+        await switch.close()
 
 
 async def test_cut_breaks_off_an_answer_that_has_begun(stores: list[Bench]) -> None:
