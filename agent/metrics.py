@@ -77,13 +77,15 @@ class AgentMetrics:
 
     def scrape(self, accept: str) -> tuple[str, bytes]:
         """Content type and body: OpenMetrics where ``accept`` asks for it, else the text format of Prometheus."""
-        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import choose_encoder
+
+        from agent.process_metrics import ProcessMetrics
 
         if self._registry is None:
             self._registry = CollectorRegistry()
             self._registry.register(self)
-            ProcessCollector(registry=self._registry)
+            ProcessMetrics(registry=self._registry)
         encode, content_type = choose_encoder(accept)
         return content_type, encode(self._registry)
 
