@@ -15,7 +15,7 @@ from agent.tunnel.token import AccessToken, new_secret
 from tests.kit.debian_root import DebianRoot
 from tests.packaging.conftest import PRODUCTS, Built
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.xdist_group("debian")]  # it is made once
 
 HOME = "usr/lib/prestashop-agent"
 NEWER = "9999"
@@ -111,6 +111,15 @@ def test_the_sample_settings_are_right_and_open_nothing(debian: DebianRoot, inst
     file.write_text(token)
     file.chmod(0o600)
     debian.run("prestashop-agent", "config", "check")
+
+
+@only_agent
+def test_a_failed_attempt_leaves_no_copy_behind(debian: DebianRoot, installed: Built) -> None:
+    before = releases(debian)
+    script = debian.put(installed.unpacked / "DEBIAN/postinst")
+    no_room = "mount -t tmpfs none /mnt; printf '#!/bin/sh\\nexit 1\\n' >/mnt/cp; chmod 755 /mnt/cp; umask 077"
+    debian.run("sh", "-c", f"{no_room}; PATH=/mnt:$PATH sh {script} configure", code=1)
+    assert releases(debian) == before
 
 
 @only_agent
