@@ -27,7 +27,8 @@ def build_deb(tree: Tree, folder: Path) -> Path:
     """Write ``NAME_VERSION_ARCH.deb`` to ``folder``; the tree has a folder ``DEBIAN`` meanwhile."""
     _add_debian_files(tree)
     control = tree.root / "DEBIAN"
-    control.mkdir(mode=0o755)
+    control.mkdir()
+    control.chmod(0o755)  # whatever the umask is
     _write(control / "control", _control(tree))
     _write(control / "conffiles", "".join(f"{file}\n" for file in tree.conffiles))
     _write(control / "md5sums", _md5sums(tree))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from builder import completions, libraries, man_pages
+from builder.documents import UNITS, documents
 from builder.product import PYTHON, ROOT, Product, epoch, run, version
 
 PACKAGED: Final = "packaged"
@@ -52,12 +53,17 @@ class Tree:
     def add(self, name: str, text: str) -> None:
         """One more file, with the mode and time of the others."""
         _write(self.root / name, text)
-        _normalise(self.root / name)
+        self._normalise_down_to(name)
 
     def add_gzip(self, name: str, text: str) -> None:
         """The same, compressed."""
         _write_gzip(self.root / name, text)
-        _normalise(self.root / name)
+        self._normalise_down_to(name)
+
+    def _normalise_down_to(self, name: str) -> None:
+        """Folders on the way may be new, too."""
+        for place in (Path(name), *Path(name).parents):
+            _normalise(self.root / place)
 
 
 def build_tree(product: Product, root: Path, *, zsh_folder: str = completions.ZSH_DEBIAN) -> Tree:
@@ -73,7 +79,7 @@ def build_tree(product: Product, root: Path, *, zsh_folder: str = completions.ZS
     ))  # fmt: skip
     _copy_units(product, root)
     settings = f"etc/{product.name}/{product.settings_file}"
-    _write(root / settings, (ROOT / "packaging/settings" / product.settings_file).read_text(encoding="utf-8"))
+    _write_bytes(root / settings, (ROOT / "packaging/settings" / product.settings_file).read_bytes())
     _write_docs(product, root, licences)
     for name, page in man_pages.pages(product).items():
         _write_gzip(root / "usr/share/man" / f"man{name[-1]}" / f"{name}.gz", page)
@@ -94,20 +100,15 @@ def _copy_code(product: Product, packaged: Path) -> None:
 
 def _copy_units(product: Product, root: Path) -> None:
     for unit in product.units():
-        text = unit.read_text(encoding="utf-8").replace("/usr/local/bin/", "/usr/bin/")
-        _write(root / "usr/lib/systemd/system" / unit.name, text)
-    for users in sorted((ROOT / "systemd").glob(f"{product.name}*.sysusers")):
-        _write(root / "usr/lib/sysusers.d" / f"{users.stem}.conf", users.read_text(encoding="utf-8"))
+        _write_bytes(root / UNITS.lstrip("/") / unit.name, unit.read_bytes())
+    for users in (ROOT / "systemd").glob(f"{product.name}*.sysusers"):
+        _write_bytes(root / "usr/lib/sysusers.d" / f"{users.stem}.conf", users.read_bytes())
 
 
 def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str]]) -> None:
     folder = root / "usr/share/doc" / product.name
-    for source in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))):
-        text = source.read_text(encoding="utf-8")
-        # Side by side here, so that their links to each other lose the folder.
-        _write(folder / source.name, text.replace("](docs/", "](").replace("](../README.md", "](README.md"))
-    for example in sorted((ROOT / "systemd").glob(f"{product.name}*.conf")):
-        _write(folder / "examples" / example.name, example.read_text(encoding="utf-8"))
+    for place, content in documents(product).items():
+        _write_bytes(folder / place, content)
     own = (
         f"{product.name} {version()}, licensed under the Apache License, Version 2.0.\n"
         "On Debian systems its text is in /usr/share/common-licenses/Apache-2.0.\n"
@@ -120,13 +121,16 @@ def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str
 
 
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    _write_bytes(file, text.encode())
 
 
 def _write_gzip(file: Path, text: str) -> None:
+    _write_bytes(file, gzip.compress(text.encode(), 9, mtime=0))
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    file.write_bytes(content)
 
 
 def _normalise(path: Path, *, executable: bool = False) -> None:
