@@ -196,6 +196,9 @@ def test_the_command_puts_packages_in_place_and_nothing_else(
     (data_dir / "downloads" / RPM).symlink_to(tmp_path / "elsewhere")
     assert "symbolic link" in cli.refused(1, "downloads", "add", str(folder / RPM), "--replace")
     assert not (tmp_path / "elsewhere").exists()
+    (data_dir / "downloads").rename(tmp_path / "elsewhere")
+    (data_dir / "downloads").symlink_to(tmp_path / "elsewhere")
+    assert "set downloads_dir" in cli.refused(1, "downloads", "add", str(folder / DEB), "--replace")
 
 
 async def test_an_earlier_folder_wins(folder: Path, tmp_path: Path) -> None:
