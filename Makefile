@@ -54,7 +54,7 @@ screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a use
 
 packages: $(VENV)/.ready  ## Build the .deb and .rpm packages into dist/, then test them (docs/packages.md: what that needs)
 	@$(BIN)/python packaging/build.py
-	@$(BIN)/python -m pytest tests/packaging -m long $(ARGS)
+	@$(BIN)/python -m pytest tests/packaging -m long -n 2 --dist loadfile $(ARGS)
 
 booted: $(VENV)/.ready  ## Install the packages of dist/ in a Debian that boots, use, upgrade and purge them; two minutes, as root
 	@$(BIN)/python -m pytest tests/booted -m long -x -s $(ARGS)

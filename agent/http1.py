@@ -9,6 +9,7 @@ because PrestaShop clients depend on the case of field names and stores on the e
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -104,7 +105,7 @@ def connection_options(value: bytes) -> tuple[bytes, ...]:
     return tuple(option for part in value.split(b",") if (option := part.strip(b" \t").lower()))
 
 
-def _persistent(minor: int, options: tuple[bytes, ...]) -> bool:
+def _persistent(minor: int, options: Sequence[bytes]) -> bool:
     if b"close" in options:
         return False
     return minor == 1 or b"keep-alive" in options
@@ -130,7 +131,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     hosts = 0
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    options: tuple[bytes, ...] = ()
+    options: list[bytes] = []
     for index, (name, padded) in enumerate(fields):
         value = padded
         if padded[-1:] in (b" ", b"\t"):
@@ -164,7 +165,7 @@ def parse_response_head(raw: bytes, *, to_head: bool) -> ResponseHead:
     status = int(line.group(2))
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    options: tuple[bytes, ...] = ()
+    options: list[bytes] = []
     # From the CRLF of the status line on, so that each match starts at a line break.
     for name, padded in _FRAMING_FIELD.findall(raw, line.end() - 2):
         lower = name.lower()
@@ -180,7 +181,7 @@ def parse_response_head(raw: bytes, *, to_head: bool) -> ResponseHead:
     elif not lengths and not codings:
         framing = Framing.UNTIL_EOF
     keep_alive = framing is not Framing.UNTIL_EOF and _persistent(minor, options)
-    return ResponseHead(raw, minor, status, framing, length, keep_alive, options)
+    return ResponseHead(raw, minor, status, framing, length, keep_alive, tuple(options))
 
 
 def _without_empty_lines(data: bytes) -> bytes:

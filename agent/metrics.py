@@ -88,8 +88,10 @@ class AgentMetrics:
 
         Of two scrapes at once the second gets the page of the first, in the format of the first.
         """
-        from prometheus_client import CollectorRegistry, ProcessCollector
+        from prometheus_client import CollectorRegistry
         from prometheus_client.exposition import choose_encoder
+
+        from agent.process_metrics import ProcessMetrics
 
         began = self._clock()
         if began < self._kept_until:
@@ -97,7 +99,7 @@ class AgentMetrics:
         if self._registry is None:
             self._registry = CollectorRegistry()
             self._registry.register(self)
-            ProcessCollector(registry=self._registry)
+            ProcessMetrics(registry=self._registry)
         encode, content_type = choose_encoder(accept)
         self._kept = content_type, encode(self._registry)
         now = self._clock()

@@ -64,7 +64,8 @@ class Downloads:
             return await asyncio.to_thread(self._open, name)
 
     def _list(self) -> tuple[Package, ...]:
-        names = sorted({name for folder in self.folders for name in _names(folder)})[:_PACKAGES_MAX]
+        everything = {name for folder in self.folders for name in _names(folder)}
+        names = sorted(everything, key=_order_of, reverse=True)[:_PACKAGES_MAX]
         found = []
         for name in names:
             opened = self._open(name)
@@ -73,7 +74,7 @@ class Downloads:
                 file.close()
                 found.append(package)
         self._sums = {package.name: self._sums[package.name] for package in found}
-        return tuple(sorted(found, key=lambda package: (version_order(package.version), package.kind), reverse=True))
+        return tuple(found)
 
     def _open(self, name: str) -> tuple[Package, BinaryIO] | None:
         parts = _NAME.fullmatch(name)
@@ -89,8 +90,7 @@ class Downloads:
         except OSError:
             file.close()
             return None
-        kind: Kind = "deb" if parts["deb"] else "rpm"
-        version, architecture = parts[kind], parts[f"{kind}_arch"]
+        kind, version, architecture = _said_by(parts)
         return Package(name, kind, version, architecture, os.fstat(file.fileno()).st_size, known[1]), file
 
 
@@ -102,7 +102,7 @@ def kind_of(path: Path) -> Kind | None:
     parts = _NAME.fullmatch(path.name)
     if parts is None:
         return None
-    kind: Kind = "deb" if parts["deb"] else "rpm"
+    kind, _, _ = _said_by(parts)
     with path.open("rb") as file:
         return kind if file.read(len(_MAGIC[kind])) == _MAGIC[kind] else None
 
@@ -120,6 +120,19 @@ def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
     parts = re.findall(r"[0-9]+|[A-Za-z]+|~", version)
     marks = ((-1, 0, "") if part == "~" else (2, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
     return (*marks, (0, 0, ""))
+
+
+def _said_by(parts: re.Match[str]) -> tuple[Kind, str, str]:
+    """Kind, version and architecture."""
+    kind: Kind = "deb" if parts["deb"] else "rpm"
+    return kind, parts[kind], parts[f"{kind}_arch"]
+
+
+def _order_of(name: str) -> tuple[object, ...]:
+    parts = _NAME.fullmatch(name)
+    assert parts is not None  # noqa: S101 - only such names were taken
+    kind, version, architecture = _said_by(parts)
+    return version_order(version), kind, architecture
 
 
 def _names(folder: Path) -> list[str]:
@@ -142,7 +155,7 @@ def _regular(path: Path) -> BinaryIO | None:
 
 def _mark(file: BinaryIO) -> _Mark:
     status = os.fstat(file.fileno())
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns  # unlike mtime nobody sets it back
 
 
 def _sum(file: BinaryIO) -> str:

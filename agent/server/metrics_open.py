@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
-from starlette.datastructures import URL
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -108,12 +108,17 @@ class _AskedByThisMachine:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer only who asks for a loopback address, or for localhost."""
-        host = URL(scope=scope).hostname or "" if scope["type"] == "http" else ""
-        if is_loopback(host):
+        if is_loopback(_asked_for(scope)):
             await self._app(scope, receive, send)
         else:
             refused = "This port answers to 127.0.0.1, [::1] and localhost: ask for one of them.\n"
             await PlainTextResponse(refused, 421)(scope, receive, send)
+
+
+def _asked_for(scope: Scope) -> str:
+    """The name in ``Host`` itself: Starlette's URL takes the server's own address where that is malformed."""
+    host = next((value for name, value in scope.get("headers", ()) if name == b"host"), b"").decode("latin-1")
+    return re.sub(r":[0-9]*\Z", "", host).removeprefix("[").removesuffix("]")
 
 
 def _ends(listeners: list[WebListener]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -20,6 +21,11 @@ from agent.server.panel_server import PanelServer
 from agent.server.settings import ServerSettings
 
 Announce = Callable[[str], None]
+
+_NOT_USED: Final = (
+    "The panel is switched off, and a socket is passed for it, on which whoever connects waits in vain: "
+    "systemctl mask --now integration-server-panel.socket"
+)
 
 _LOG = structlog.get_logger()
 
@@ -51,6 +57,8 @@ async def panel_open(
 ) -> AsyncIterator[OpenPanel | None]:
     """Listen for people; None when the panel is switched off. Raises StartError, SettingsError."""
     if not settings.panel.enabled:
+        if inherited.named("panel"):
+            _LOG.warning("panel.socket_not_used", detail=_NOT_USED)
         yield None
         return
     listener = panel_listener(settings)

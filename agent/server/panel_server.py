@@ -24,6 +24,8 @@ _KEPT_ALIVE_S: Final = 30
 _GRACE_S: Final = 2
 WHOLE_REQUEST_S: Final = 20.0
 """From the connection, or the first byte of a later request, to the last byte of the body."""
+STALL_S: Final = 60.0
+"""How long an answer may wait for its reader."""
 
 
 class PanelServer:
@@ -38,13 +40,14 @@ class PanelServer:
         tls: ssl.SSLContext | None,
         *,
         whole_request_s: float = WHOLE_REQUEST_S,
+        stall_s: float = STALL_S,
         called: tuple[str, str, str] = ("The panel", "--panel-listen", "panel.listen"),
     ) -> None:
         self._tls = tls
         self._called = called
         config = uvicorn.Config(
             app,
-            http=functools.partial(PromptProtocol, whole_request_s=whole_request_s),  # type: ignore[arg-type] # it is called
+            http=functools.partial(PromptProtocol, whole_request_s=whole_request_s, stall_s=stall_s),  # type: ignore[arg-type] # it is called
             ws="none",
             lifespan="off",
             log_config=None,

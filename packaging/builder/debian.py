@@ -27,7 +27,8 @@ def build_deb(tree: Tree, folder: Path) -> Path:
     """Write ``NAME_VERSION_ARCH.deb`` to ``folder``; the tree has a folder ``DEBIAN`` meanwhile."""
     _add_debian_files(tree)
     control = tree.root / "DEBIAN"
-    control.mkdir(mode=0o755)
+    control.mkdir()
+    control.chmod(0o755)  # whatever the umask is
     _write(control / "control", _control(tree))
     _write(control / "conffiles", "".join(f"{file}\n" for file in tree.conffiles))
     _write(control / "md5sums", _md5sums(tree))
@@ -35,8 +36,8 @@ def build_deb(tree: Tree, folder: Path) -> Path:
         _write(control / name, script(f"deb-{name}", tree.product), mode=0o755)
     os.utime(control, (epoch(), epoch()))
     file = folder / f"{tree.product.name}_{version()}_{debian_architecture()}.deb"
-    # One thread: the bytes of xz depend on how many there are.
-    options = ["--root-owner-group", "-Zxz", "-z4", "--threads-max=1"]
+    # One thread: the bytes of xz depend on how many there are. Level 4 takes twice the time for 6 % less.
+    options = ["--root-owner-group", "-Zxz", "-z2", "--threads-max=1"]
     run(["dpkg-deb", *options, "--build", str(tree.root), str(file)], environ={"SOURCE_DATE_EPOCH": str(epoch())})
     shutil.rmtree(control)
     return file

@@ -20,7 +20,7 @@ _SPEC: Final = """\
 %global debug_package %{{nil}}
 %global __os_install_post %{{nil}}
 %global _build_id_links none
-%global _binary_payload w4.xzdio
+%global _binary_payload w12.zstdio
 %global source_date_epoch_from_changelog 0
 %global use_source_date_epoch_as_buildtime 1
 %global clamp_mtime_to_source_date_epoch 1
@@ -36,7 +36,8 @@ AutoReqProv: no
 Requires: /usr/bin/{python}
 Requires: glibc >= {glibc}
 Requires(post): shadow-utils
-{requires_systemd}
+Requires(post): /usr/bin/{python}
+Recommends: systemd
 %description
 {description}
 
@@ -75,12 +76,9 @@ def build_rpm(tree: Tree, folder: Path, work: Path) -> Path:
             maintainer=MAINTAINER,
             python=PYTHON,
             glibc=tree.glibc,
-            requires_systemd="Recommends: systemd",
             description="\n\n".join(product.description),
             tree=tree.root,
-            post=script("rpm-post", product),
-            preun=script("rpm-preun", product),
-            postun=script("rpm-postun", product),
+            **{part: script(f"rpm-{part}", product).replace("%", "%%") for part in ("post", "preun", "postun")},
             files="\n".join(["%defattr(-,root,root,-)", *(f"%dir /{each}" for each in folders), *files]),
             date=datetime.datetime.fromtimestamp(epoch(), datetime.UTC).strftime("%a %b %d %Y"),
         ),
@@ -88,7 +86,9 @@ def build_rpm(tree: Tree, folder: Path, work: Path) -> Path:
     )
     defined = [f"_topdir {work}/rpm", f"_tmppath {work}", f"_dbpath {work}/db"]
     options = [word for each in defined for word in ("--define", each)]
-    run(["rpmbuild", "-bb", "--quiet", *options, str(spec)], environ={"SOURCE_DATE_EPOCH": str(epoch())})
+    # HOME: what somebody has in their .rpmmacros is not for this package.
+    environ = {"SOURCE_DATE_EPOCH": str(epoch()), "HOME": str(work), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    run(["rpmbuild", "-bb", "--quiet", *options, str(spec)], environ=environ)
     (made,) = (work / "rpm/RPMS").rglob("*.rpm")
     file = folder / f"{product.name}-{version()}.{machine()}.rpm"
     shutil.move(made, file)

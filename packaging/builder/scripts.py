@@ -16,7 +16,9 @@ def script(name: str, product: Product) -> str:
     text = shared + (_FOLDER / f"{name}.sh").read_text(encoding="utf-8")
     services = " ".join(unit.name for unit in product.units() if unit.suffix == ".service" and "@." not in unit.name)
     sockets = " ".join(unit.name for unit in product.units() if unit.suffix == ".socket")
+    units = " ".join(unit.name for unit in product.units())
     words = {"NAME": product.name, "PYTHON": PYTHON, "PACKAGED": PACKAGED, "SERVICES": services, "SOCKETS": sockets}
+    words["UNITS"] = units
     for word, value in words.items():
         text = text.replace(f"@{word}@", value)
     return text

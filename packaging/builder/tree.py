@@ -10,20 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from builder import completions, libraries, man_pages
+from builder.documents import UNITS, documents
 from builder.product import PYTHON, ROOT, Product, epoch, run, version
 
 PACKAGED: Final = "packaged"
 """The folder below the program's home that the package owns; what runs is a copy by hard links (see scripts/)."""
-
-_MOVED_LINKS: Final = (
-    ("docs/README.md", "index.md"),  # README.md is that of the whole
-    ("docs/", ""),
-    ("../README.md", "README.md"),
-    ("../CHANGELOG.md", "CHANGELOG.md"),
-    ("../systemd/prestashop-agent-", "/usr/share/doc/prestashop-agent/examples/prestashop-agent-"),
-    ("../systemd)", "/usr/lib/systemd/system)"),
-)
-"""Beginnings of links, and what they are in the package."""
 
 _LAUNCHER: Final = """#!/usr/bin/{python} -IS
 # Runs {name} with its own libraries only: no site-packages, no PYTHONPATH, nothing of the current folder.
@@ -62,12 +53,17 @@ class Tree:
     def add(self, name: str, text: str) -> None:
         """One more file, with the mode and time of the others."""
         _write(self.root / name, text)
-        _normalise(self.root / name)
+        self._normalise_down_to(name)
 
     def add_gzip(self, name: str, text: str) -> None:
         """The same, compressed."""
         _write_gzip(self.root / name, text)
-        _normalise(self.root / name)
+        self._normalise_down_to(name)
+
+    def _normalise_down_to(self, name: str) -> None:
+        """Folders on the way may be new, too."""
+        for place in (Path(name), *Path(name).parents):
+            _normalise(self.root / place)
 
 
 def build_tree(product: Product, root: Path, *, zsh_folder: str = completions.ZSH_DEBIAN) -> Tree:
@@ -83,7 +79,7 @@ def build_tree(product: Product, root: Path, *, zsh_folder: str = completions.ZS
     ))  # fmt: skip
     _copy_units(product, root)
     settings = f"etc/{product.name}/{product.settings_file}"
-    _write(root / settings, (ROOT / "packaging/settings" / product.settings_file).read_text(encoding="utf-8"))
+    _write_bytes(root / settings, (ROOT / "packaging/settings" / product.settings_file).read_bytes())
     _write_docs(product, root, licences)
     for name, page in man_pages.pages(product).items():
         _write_gzip(root / "usr/share/man" / f"man{name[-1]}" / f"{name}.gz", page)
@@ -104,24 +100,15 @@ def _copy_code(product: Product, packaged: Path) -> None:
 
 def _copy_units(product: Product, root: Path) -> None:
     for unit in product.units():
-        text = unit.read_text(encoding="utf-8").replace("/usr/local/bin/", "/usr/bin/")
-        _write(root / "usr/lib/systemd/system" / unit.name, text)
-    for users in sorted((ROOT / "systemd").glob(f"{product.name}*.sysusers")):
-        _write(root / "usr/lib/sysusers.d" / f"{users.stem}.conf", users.read_text(encoding="utf-8"))
+        _write_bytes(root / UNITS.lstrip("/") / unit.name, unit.read_bytes())
+    for users in (ROOT / "systemd").glob(f"{product.name}*.sysusers"):
+        _write_bytes(root / "usr/lib/sysusers.d" / f"{users.stem}.conf", users.read_bytes())
 
 
 def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str]]) -> None:
     folder = root / "usr/share/doc" / product.name
-    docs = ROOT / "docs"
-    for source in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(docs.glob("*.md"))):
-        _write(folder / ("index.md" if source == docs / "README.md" else source.name), _side_by_side(source))
-    for picture in sorted((docs / "images").iterdir()):
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(picture, folder / "images" / picture.name)
-    for rules in sorted((docs / "monitoring").iterdir()):
-        _write(folder / "monitoring" / rules.name, rules.read_text(encoding="utf-8"))
-    for example in sorted((ROOT / "systemd").glob(f"{product.name}*.conf")):
-        _write(folder / "examples" / example.name, example.read_text(encoding="utf-8"))
+    for place, content in documents(product).items():
+        _write_bytes(folder / place, content)
     own = (
         f"{product.name} {version()}, licensed under the Apache License, Version 2.0.\n"
         "On Debian systems its text is in /usr/share/common-licenses/Apache-2.0.\n"
@@ -133,24 +120,17 @@ def _write_docs(product: Product, root: Path, licences: list[tuple[str, str, str
     _write(folder / "copyright", own + table + texts)
 
 
-def _side_by_side(source: Path) -> str:
-    """A page as it stands in the package, where README, changes and docs/ lie in one folder."""
-    text = source.read_text(encoding="utf-8")
-    if source.parent.name == "docs":
-        text = text.replace("](README.md", "](index.md")
-    for link, there in _MOVED_LINKS:
-        text = text.replace(f"]({link}", f"]({there}")
-    return text
-
-
 def _write(file: Path, text: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    _write_bytes(file, text.encode())
 
 
 def _write_gzip(file: Path, text: str) -> None:
+    _write_bytes(file, gzip.compress(text.encode(), 9, mtime=0))
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    file.write_bytes(content)
 
 
 def _normalise(path: Path, *, executable: bool = False) -> None:

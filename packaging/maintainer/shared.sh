@@ -1,6 +1,7 @@
 #!/bin/sh
 # Each script may be run again after it was cut off anywhere, and then does the rest.
 set -e
+umask 022
 
 name=@NAME@
 home=/usr/lib/$name
@@ -31,13 +32,21 @@ add_user() {
 new_release() {
     mkdir -p "$home/releases"
     release=$(mktemp -d "$home/releases/XXXXXXXX")
-    cp -a --link "$home/@PACKAGED@/." "$release" 2>/dev/null ||
-        cp -a --remove-destination "$home/@PACKAGED@/." "$release"
+    if ! cp -a --link "$home/@PACKAGED@/." "$release" 2>/dev/null &&
+        ! cp -a --remove-destination "$home/@PACKAGED@/." "$release"; then
+        rm -rf "$release" # a full disk is not to become fuller with each attempt
+        return 1
+    fi
     chmod 755 "$release"
-    # Without it everything works, too, and starts more slowly. Pygments is for rich, which needs little of it.
-    @PYTHON@ -IS -m compileall -q -j 0 -x '/pygments/(lexers|styles|formatters)/' "$release" >/dev/null 2>&1 || true
+    # Without it everything works, too, and starts more slowly. Several processes need /dev/shm, which a chroot may lack.
+    compile -j 0 || compile -j 1 || true
     ln -sfn "$release" "$home/current.new"
     mv -T "$home/current.new" "$home/current"
+}
+
+# Pygments is for rich, which needs little of it.
+compile() {
+    @PYTHON@ -IS -m compileall -q "$@" -x '/pygments/(lexers|styles|formatters)/' "$release" >/dev/null 2>&1
 }
 
 # Not those in which something still runs, which was started by hand or has not ended: the next upgrade finds them again.

@@ -86,8 +86,9 @@ async def test_metrics_and_health_are_told_on_the_admin_socket_and_on_a_port(dat
         wanted = b'requests_total{answered_by="gateway",error="client_key_invalid",status_class="4xx"} 1.0'
         assert [wanted in page for page in pages] == [True, True]
         async with RawClient(server.ready["metrics"]["port"]) as client:
-            await client.send(b"GET /metrics HTTP/1.1\r\nHost: rebound.test\r\n\r\n")
-            assert (await client.answer()).status == 421
+            for host in (b"rebound.test", b"[::1", b""):
+                await client.send(b"GET /metrics HTTP/1.1\r\nHost: " + host + b"\r\n\r\n")
+                assert (await client.answer()).status == 421
         assert await server.stop() == 0
         (done,) = [line for line in server.log if line["event"] == "exchange.done"]
         assert (done["request_id"], done["trace_id"], done["status"]) == ("of-the-caller", TRACE, 401)

@@ -1,4 +1,7 @@
-"""The packages on a clean Debian without network and pip: used, and upgraded."""
+"""The packages on a clean Debian without network and pip: purged without a trace, then used, and upgraded.
+
+One file, so that one process runs all of it: the Debian is made once.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,59 @@ input()
 import agent.checkup.run
 print("found", agent.checkup.run.__file__, flush=True)
 """
+
+
+UNITS = "/usr/lib/systemd/system"
+OURS = {"prestashop-agent.service": f"{UNITS}/prestashop-agent.service",
+        "prestashop-agent@lyon.service": "/lib/systemd/system/prestashop-agent@.service"}  # fmt: skip
+ALIKE = {"prestashop-agent-exporter.service": f"{UNITS}/prestashop-agent-exporter.service",
+         "prestashop-agent-backup.timer": "/etc/systemd/system/prestashop-agent-backup.timer"}  # fmt: skip
+
+
+def test_purge_leaves_the_files_as_they_were(debian: DebianRoot, clean: frozenset[str], built: Built) -> None:
+    debian.run("dpkg", "-i", debian.put(built.deb))
+    assert debian.files() > clean
+    assert debian.run("dpkg", "-V", built.name) == ""
+    assert debian.run("getent", "passwd", built.name).endswith("/usr/sbin/nologin\n")
+    for place in (f"etc/{built.name}/token", f"var/lib/{built.name}/instance"):
+        (debian.folder / place).parent.mkdir(exist_ok=True)
+        (debian.folder / place).write_text("made while it was used")
+    debian.run("dpkg", "-r", built.name)
+    assert not (debian.folder / f"usr/lib/{built.name}").exists()
+    assert (debian.folder / f"etc/{built.name}/token").exists(), "removal keeps settings"
+    debian.run("dpkg", "-P", built.name)
+    assert debian.files() == clean
+    debian.run("getent", "passwd", built.name, code=2)
+    debian.run("getent", "group", built.name, code=2)
+
+
+def test_purge_takes_nothing_that_is_called_alike_and_ends_where_something_is_in_its_way(
+    debian: DebianRoot, clean: frozenset[str], packages: dict[str, Built]
+) -> None:
+    script = debian.put(packages["prestashop-agent"].unpacked / "DEBIAN/postrm")
+    wants = debian.folder / "etc/systemd/system/multi-user.target.wants"
+    was_there = wants.is_dir()
+    wants.mkdir(parents=True, exist_ok=True)
+    for name, target in (OURS | ALIKE).items():
+        (wants / name).symlink_to(target)
+    state, elsewhere = debian.folder / "var/lib/prestashop-agent", debian.folder / "srv/agent"
+    elsewhere.mkdir()
+    state.mkdir()
+    mounted = "mount -t tmpfs none /var/lib/prestashop-agent && touch /var/lib/prestashop-agent/instance"
+    said = debian.run("sh", "-c", f"{mounted} && sh {script} purge && ls -A /var/lib/prestashop-agent")
+    assert said.endswith("/var/lib/prestashop-agent is not removed whole: is something mounted there?\n")
+    assert {link.name for link in wants.iterdir()} & {*OURS, *ALIKE} == {*ALIKE}
+    debian.run("useradd", "--uid", "1234", "prestashop-agent")
+    state.rmdir()
+    state.symlink_to("/srv/agent")
+    assert "leads to /srv/agent, which is not removed" in debian.run("sh", script, "purge")
+    debian.run("userdel", "prestashop-agent")  # it is still there
+    for name in ALIKE:
+        (wants / name).unlink()
+    if not was_there:
+        wants.rmdir()
+    elsewhere.rmdir()
+    assert debian.files() == clean
 
 
 @pytest.fixture(scope="module", params=PRODUCTS)
@@ -111,6 +167,15 @@ def test_the_sample_settings_are_right_and_open_nothing(debian: DebianRoot, inst
     file.write_text(token)
     file.chmod(0o600)
     debian.run("prestashop-agent", "config", "check")
+
+
+@only_agent
+def test_a_failed_attempt_leaves_no_copy_behind(debian: DebianRoot, installed: Built) -> None:
+    before = releases(debian)
+    script = debian.put(installed.unpacked / "DEBIAN/postinst")
+    no_room = "mount -t tmpfs none /mnt; printf '#!/bin/sh\\nexit 1\\n' >/mnt/cp; chmod 755 /mnt/cp; umask 077"
+    debian.run("sh", "-c", f"{no_room}; PATH=/mnt:$PATH sh {script} configure", code=1)
+    assert releases(debian) == before
 
 
 @only_agent

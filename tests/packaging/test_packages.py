@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib
 import io
+import posixpath
 import re
 import stat
 import subprocess
@@ -84,6 +85,18 @@ def test_units_start_what_is_installed(built: Built) -> None:
             assert page in built.files, f"{service.name} names it as documentation"
         for page, section in re.findall(r"\bman:([\w-]+)\((\d)\)", text):
             assert f"usr/share/man/man{section}/{page}.{section}.gz" in built.files
+
+
+def test_links_of_the_pages_lead_to_what_is_installed(built: Built) -> None:
+    folder = f"/usr/share/doc/{built.name}"
+    there = {f"/{file}" for file in built.files}
+    there |= {posixpath.dirname(file) for file in there}
+    followed = 0
+    for page in (built.unpacked / folder[1:]).glob("*.md"):
+        for target in re.findall(r"\]\(([^)#\s:]+)(?:#[^)\s]*)?\)", page.read_text()):
+            assert posixpath.normpath(posixpath.join(folder, target)) in there, f"{page.name}: {target}"
+            followed += 1
+    assert followed > 50
 
 
 def test_nothing_tells_where_it_was_built(built: Built) -> None:

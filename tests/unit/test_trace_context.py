@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +56,24 @@ def test_a_good_one_is_passed_on_with_its_state_and_none_is_made_up() -> None:
     assert b"Traceparent: " + GOOD + b"\r\n" in sent
     assert b"tracestate: vendor=1\r\n" in sent
     assert b"trace" not in sent_on([(b"tracestate", b"vendor=1")]).lower(), "a state without a parent"
+
+
+class Looked(list[Field]):
+    """Fields that know how often somebody went through them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Field]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_a_head_full_of_trace_fields_costs_no_more_than_another() -> None:
+    fields = Looked([(b"tracestate", b"")] * 3000 + [(b"traceparent", GOOD)])
+    head = parse_request_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    sent = request_head(replace(head, fields=fields), b"/", b"a")
+    assert sent.count(b"tracestate") == 3000
+    assert fields.times == 2, "once for the trace, once for what is sent"
 
 
 def test_the_agents_line_has_request_and_trace(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,12 @@ def add(
     context: click.Context, config: Path | None, data_dir: Path | None, files: tuple[Path, ...], replace: bool
 ) -> None:
     """Copy packages of the agent to where they are handed out."""
-    folder = settings_of(context, config, data_dir).downloads_dirs[0]
+    settings = settings_of(context, config, data_dir)
+    folder = settings.downloads_dirs[0]
+    if settings.downloads_dir is None and folder.is_symlink():  # root follows no link of the server's own user
+        raise StartError(
+            f"{folder} is a symbolic link: set downloads_dir to the folder that is meant, or remove the link."
+        )
     for file in files:
         _add(file, folder, replace=replace)
         click.echo(f"{file.name} is in {folder}. The page Agents of the panel has the line that installs it.")
@@ -70,7 +75,7 @@ def _add(file: Path, folder: Path, *, replace: bool) -> None:
                 f"{file} is no package of the agent: give a file with a name such as "
                 "prestashop-agent_1.0.0_amd64.deb or prestashop-agent-1.0.0-1.x86_64.rpm, as it was built."
             )
-        if (folder / file.name).is_symlink():  # root follows no link of the server's own user
+        if (folder / file.name).is_symlink():  # nor here
             raise StartError(f"{folder / file.name} is a symbolic link: remove it, then add the package again.")
         folder.mkdir(mode=0o755, exist_ok=True)
         with file.open("rb") as source, whole_file(folder / file.name, may_replace=replace) as copy:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from agent.process_metrics import ProcessMetrics
 from agent.server.metrics.collector import Monitored, ServerCollector
 from agent.server.metrics.stored import is_usable, read_stored
 
@@ -70,7 +70,7 @@ def registry_of(told: Collector) -> CollectorRegistry:
     """What is told at one scrape: of the server, and of the process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(told)
-    ProcessCollector(registry=registry)
+    ProcessMetrics(registry=registry)
     return registry
 
 

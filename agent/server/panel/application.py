@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -54,7 +55,7 @@ def create_panel(plane: ControlPlane, settings: ServerSettings) -> ASGIApp:
     app.state.gate = PanelGate(plane)
     app.state.test_runs = TestRuns()
     app.state.downloads = Downloads(settings.downloads_dirs)
-    app.state.downloading = set()
+    app.state.downloading = Counter()
     app.state.shown_once = ShownOnce()
     install_problem_handlers(app)
     _install_page_handlers(app)

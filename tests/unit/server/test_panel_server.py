@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from agent.errors import StartError
 from agent.server.assembly import panel_listener
@@ -102,8 +103,14 @@ async def test_without_protection_only_this_machine_can_connect(api: ControlApi)
 
 
 async def test_a_panel_that_is_switched_off_listens_nowhere(api: ControlApi) -> None:
-    async with panel_open(api.plane, ServerSettings(panel={"enabled": False}), InheritedSockets({})) as found:
-        assert found is None
+    settings = ServerSettings(panel={"enabled": False})
+    for passed, warnings in (({}, []), ({"panel": (listening_socket(),)}, ["panel.socket_not_used"])):
+        with structlog.testing.capture_logs() as logged:
+            async with panel_open(api.plane, settings, InheritedSockets(passed)) as found:
+                assert found is None
+        assert [entry["event"] for entry in logged] == warnings
+        for sock in passed.get("panel", ()):
+            sock.close()
 
 
 async def test_a_passed_socket_is_used_and_refused_where_passwords_would_travel_readable(api: ControlApi) -> None:

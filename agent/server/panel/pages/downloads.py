@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import BinaryIO, Final
@@ -10,14 +11,17 @@ from typing import BinaryIO, Final
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from agent.server.downloads import Downloads, Package
+from agent.server.operations.login_throttle import source_of
 from agent.server.panel.install import install_choices
 from agent.server.panel.rendering import render
 
 router = APIRouter(prefix="/downloads")
 
 AT_ONCE_MAX: Final = 64
+OF_ONE_SOURCE_MAX: Final = 16
 _CHUNK_BYTES: Final = 256 * 1024
 _TYPES: Final = {"deb": "application/vnd.debian.binary-package", "rpm": "application/x-rpm"}
 _BOTH: Final = ["GET", "HEAD"]
@@ -59,27 +63,35 @@ async def download(name: str, request: Request) -> Response:
     if request.method == "HEAD":
         file.close()
         return Response(headers=fields)
-    return _Sent(request, package, file, fields)
+    source = source_of(request.client.host if request.client is not None else "unknown")
+    return _Sent(request.app.state.downloading, source, package, file, fields)
 
 
 class _Sent(StreamingResponse):
-    """A package on its way; the file is closed however that ends."""
+    """A package on its way. Its place and its file are given back however that ends, also before it has begun."""
 
-    def __init__(self, request: Request, package: Package, file: BinaryIO, fields: dict[str, str]) -> None:
-        running: set[BinaryIO] = request.app.state.downloading
-        if len(running) >= AT_ONCE_MAX:
+    def __init__(
+        self, running: Counter[str], source: str, package: Package, file: BinaryIO, fields: dict[str, str]
+    ) -> None:
+        if running.total() >= AT_ONCE_MAX or running[source] >= OF_ONE_SOURCE_MAX:
             file.close()
             raise HTTPException(503, "Too many downloads at once: try again in a while.", {"Retry-After": "30"})
-        running.add(file)
-        super().__init__(_pieces(file, package.size_bytes, running), headers=fields)
+        self._running, self._source, self._file = running, source, file
+        running[source] += 1
+        super().__init__(_pieces(file, package.size_bytes), headers=fields)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._running[self._source] -= 1
+            self._running += Counter()  # without those that have none any more
+            self._file.close()
 
 
-async def _pieces(file: BinaryIO, size_bytes: int, running: set[BinaryIO]) -> AsyncIterator[bytes]:
+async def _pieces(file: BinaryIO, size_bytes: int) -> AsyncIterator[bytes]:
     """As many bytes as were promised; a file that became shorter meanwhile breaks off, which the reader sees."""
-    try:
-        while size_bytes > 0 and (piece := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, size_bytes))):
-            size_bytes -= len(piece)
-            yield piece
-    finally:
-        running.discard(file)
-        file.close()
+    while size_bytes > 0 and (piece := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, size_bytes))):
+        size_bytes -= len(piece)
+        yield piece

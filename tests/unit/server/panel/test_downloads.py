@@ -13,8 +13,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.types import Message
 
+from agent.server.api.in_process import call_in_process
 from agent.server.downloads import Downloads, version_order
+from agent.server.panel.application import create_panel
 from agent.server.panel.pages import downloads as downloads_page
 from agent.server.settings import ServerSettings
 from tests.kit.control_plane import ControlApi
@@ -118,6 +121,38 @@ async def test_who_leaves_in_the_middle_gives_the_place_back(
             pass
 
 
+async def test_who_leaves_before_the_first_byte_gives_the_place_back(
+    api: ControlApi, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads_page, "AT_ONCE_MAX", 1)
+    app = create_panel(api.plane, ServerSettings(downloads_dir=folder))
+    said = iter(({"type": "http.request", "body": b"", "more_body": False}, {"type": "http.disconnect"}))
+
+    async def receive() -> Message:
+        return next(said)
+
+    async def send(message: Message) -> None:
+        await asyncio.Event().wait()  # the answer to an earlier request is still in the way
+
+    path = f"/downloads/{OLD}"
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "method": "GET", "path": path, "query_string": b""}
+    await app(scope | {"http_version": "1.1", "scheme": "http", "headers": [], "client": None}, receive, send)
+    assert await call_in_process(app, "GET", path, {}, b"") == (200, CONTENTS[OLD])
+
+
+async def test_one_machine_does_not_take_all_places(shop: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads_page, "OF_ONE_SOURCE_MAX", 0)
+    assert (await shop.get(f"/downloads/{OLD}")).status == 503
+
+
+async def test_of_too_many_packages_the_newest_are_listed(tmp_path: Path) -> None:
+    for number in range(90):
+        (tmp_path / f"prestashop-agent_1.{number}.0_amd64.deb").touch()
+        (tmp_path / f"prestashop-agent-1.{number}.0.x86_64.rpm").touch()
+    listed = [each.version for each in await Downloads([tmp_path]).packages()]
+    assert listed == [f"1.{number}.0" for number in range(89, 39, -1) for _ in range(2)]
+
+
 async def test_the_line_fetches_checks_installs_and_enrols(shop: Panel) -> None:
     form = {"name": "warehouse", "max_instances": "1", "public_ssh_address": "agents.example.com:2222"}
     made = await shop.post("/agents", form, "admin")
@@ -161,6 +196,9 @@ def test_the_command_puts_packages_in_place_and_nothing_else(
     (data_dir / "downloads" / RPM).symlink_to(tmp_path / "elsewhere")
     assert "symbolic link" in cli.refused(1, "downloads", "add", str(folder / RPM), "--replace")
     assert not (tmp_path / "elsewhere").exists()
+    (data_dir / "downloads").rename(tmp_path / "elsewhere")
+    (data_dir / "downloads").symlink_to(tmp_path / "elsewhere")
+    assert "set downloads_dir" in cli.refused(1, "downloads", "add", str(folder / DEB), "--replace")
 
 
 async def test_an_earlier_folder_wins(folder: Path, tmp_path: Path) -> None:

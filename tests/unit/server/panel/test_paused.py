@@ -53,8 +53,9 @@ async def test_what_was_said_last_ends_by_its_time(panel: Panel, api: ControlApi
         kept = [Grant.from_rule(RULE, Pause(now - 60, until)).model_dump(mode="json")]
         async with api.plane.note() as connection:
             await connection.execute(update(AGENTS).where(AGENTS.c.id == agent["id"]).values(grants=kept))
-        page = (await panel.get("/connections/shop-lyon", "viewer")).text
-        assert ("paused by the shop</span>" in page) is paused
+        for path in ("/connections/shop-lyon", f"/agents/{agent['id']}"):
+            page = (await panel.get(path, "viewer")).text
+            assert ("paused by the shop</span>" in page) is paused, path
 
 
 def test_a_hello_carries_it_and_cannot_forge_a_line() -> None:
