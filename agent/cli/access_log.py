@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from agent.cli.durations import read_duration, shown_round_trip
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_file, config_option, environ_of, instance_option
 from agent.cli.page import plain
 from agent.errors import StartError
 
@@ -46,6 +46,7 @@ parameters, never values.
 """,
 )
 @config_option
+@instance_option
 @click.option("--since", callback=_since, default="1h", show_default=True, metavar="TIME", help="From when on.")
 @click.option("--store", "stores", multiple=True, metavar="URL", help="This store only (several times for several).")
 @click.option("--errors", is_flag=True, help="Only what did not end with an answer of the store below 400.")
@@ -55,6 +56,7 @@ parameters, never values.
 def access_log(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     since: float,
     stores: tuple[str, ...],
     errors: bool,
@@ -68,7 +70,7 @@ def access_log(
     from agent.store_name import is_meant, names_meant
 
     settings, places = load_agent_settings(
-        config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0
+        config_file(context, config), environ_of(instance), {}, is_root=os.geteuid() == 0
     )
     directory = access_log_dir(settings, places)
     wanted = names_meant(stores)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.options import FILE, config_file, config_option
-from agent.cli.store_options import instance_option, store_options, wish_of
+from agent.cli.options import FILE, config_file, config_option, instance_option
+from agent.cli.store_options import store_options, wish_of
 
 if TYPE_CHECKING:
     from agent.cli.enroll_questions import Questions
@@ -220,8 +220,8 @@ def _serve(
 def _run_command(now: SettingsNow) -> str:
     """What starts this agent by hand."""
     words = ["prestashop-agent", "run"]
-    if now.of.config is not None or now.of.instance is not None:
-        words += ["--config", str(now.file.path)]
     if now.of.instance is not None:
-        words += ["--token-file", str(now.locations.token_file), "--state-dir", str(now.locations.state_dir)]
+        words += ["--instance", now.of.instance]
+    if now.of.config is not None:
+        words += ["--config", str(now.file.path)]
     return shlex.join(words)

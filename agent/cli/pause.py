@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli.durations import read_duration, shown_moment
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_file, config_option, environ_of, instance_option
 from agent.cli.page import plain
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ itself, unless --cut. {_WHO}
 """
 )
 @config_option
+@instance_option
 @stores_option
 @click.option("--for", "for_s", callback=_duration, metavar="TIME", help="End by itself: 30m, 12h, 2d, 1w.")
 @click.option("--reason", metavar="TEXT", help="Shown to whoever asks for the store.")
@@ -58,15 +59,17 @@ itself, unless --cut. {_WHO}
 def pause(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     stores: tuple[str, ...],
     for_s: float | None,
     reason: str | None,
     cut: bool,
 ) -> int:
     """Let no request through to the stores, until `resume`."""
-    settings, places = _settings(context, config)
+    environ = environ_of(instance)
+    settings, places = _settings(context, config, environ)
     arguments = {"stores": list(stores), "for_s": for_s, "reason": reason, "cut": cut}
-    answer = _ask_or_none(settings, places, "pause", arguments)
+    answer = _ask_or_none(settings, places, environ, "pause", arguments)
     if answer is None:
         answer = _pause_in_file(settings, places, arguments)
         click.echo(_LATER.format(places.state_dir))
@@ -89,13 +92,15 @@ Examples:
 """
 )
 @config_option
+@instance_option
 @stores_option
 @click.pass_context
-def resume(context: click.Context, config: Path | None, stores: tuple[str, ...]) -> int:
+def resume(context: click.Context, config: Path | None, instance: str | None, stores: tuple[str, ...]) -> int:
     """Let requests through again."""
-    settings, places = _settings(context, config)
+    environ = environ_of(instance)
+    settings, places = _settings(context, config, environ)
     arguments = {"stores": list(stores)}
-    answer = _ask_or_none(settings, places, "resume", arguments)
+    answer = _ask_or_none(settings, places, environ, "resume", arguments)
     if answer is None:
         answer = _resume_in_file(places, arguments)
         click.echo(_LATER.format(places.state_dir))
@@ -108,20 +113,22 @@ def resume(context: click.Context, config: Path | None, stores: tuple[str, ...])
     return 0
 
 
-def _settings(context: click.Context, config: Path | None) -> tuple[AgentSettings, Locations]:
+def _settings(
+    context: click.Context, config: Path | None, environ: Mapping[str, str]
+) -> tuple[AgentSettings, Locations]:
     from agent.settings import load_agent_settings
 
-    return load_agent_settings(config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0)
+    return load_agent_settings(config_file(context, config), environ, {}, is_root=os.geteuid() == 0)
 
 
 def _ask_or_none(
-    settings: AgentSettings, places: Locations, command: str, arguments: dict[str, Any]
+    settings: AgentSettings, places: Locations, environ: Mapping[str, str], command: str, arguments: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The running agent's answer; None where none runs."""
     from agent.cli.local_client import ask_agent, usual_places
     from agent.cli.status_codes import NotRunningError
 
-    elsewhere = usual_places(os.environ, os.geteuid()) if settings.runtime_dir is None else ()
+    elsewhere = usual_places(environ, os.geteuid()) if settings.runtime_dir is None else ()
     try:
         return ask_agent(places.runtime_dir, command, elsewhere=elsewhere, by=_who(), **arguments)
     except NotRunningError:

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_file, config_option, environ_of, instance_option
 from agent.cli.status_codes import EXIT_NOT_READY, EXIT_READY, NotRunningError, UnknownStateError
 
 
@@ -35,6 +35,7 @@ Exit codes:
 """
 )
 @config_option
+@instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.option(
     "--watch",
@@ -46,16 +47,17 @@ Exit codes:
     help="Go on showing it, every second or so many, until Ctrl-C (exit code 0); with --json: a line each time.",
 )
 @click.pass_context
-def status(context: click.Context, config: Path | None, as_json: bool, every_s: float | None) -> int:
+def status(
+    context: click.Context, config: Path | None, instance: str | None, as_json: bool, every_s: float | None
+) -> int:
     """Show the running agent: tunnels, round-trip times, heartbeats, exchanges."""
     from agent.cli.local_client import ask_agent, usual_places
     from agent.cli.status_page import status_page
     from agent.settings import load_agent_settings
 
-    settings, places = load_agent_settings(
-        config_file(context, config), dict(os.environ), {}, is_root=os.geteuid() == 0
-    )
-    elsewhere = usual_places(os.environ, os.geteuid()) if settings.runtime_dir is None else ()
+    environ = environ_of(instance)
+    settings, places = load_agent_settings(config_file(context, config), environ, {}, is_root=os.geteuid() == 0)
+    elsewhere = usual_places(environ, os.geteuid()) if settings.runtime_dir is None else ()
     width = min(shutil.get_terminal_size().columns, 120)
     if every_s is not None:
         from agent.cli.status_watch import can_be_live, watch_json, watch_live, watch_pages

@@ -30,10 +30,6 @@ _OPTIONS = (
     click.option("--id-shop", metavar="ID", help='Multistore: the only shop number that is open, or "all".'),
 )
 
-instance_option = click.option(
-    "--instance", metavar="NAME", help="The agent of prestashop-agent@NAME.service, with files of its own."
-)
-
 
 def store_options(command: F) -> F:
     """Add the options of a store to a command, which takes them as ``**of_store``."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_file, config_option
-from agent.cli.store_options import instance_option, store_options, wish_of
+from agent.cli.options import config_file, config_option, instance_option
+from agent.cli.store_options import store_options, wish_of
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 _no_reload_option = click.option(

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.options import config_file, config_option
-from agent.cli.store_options import instance_option
+from agent.cli.options import config_file, config_option, instance_option
 
 _LISTED_MAX = 6
 
