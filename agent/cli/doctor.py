@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agent.store_url import Store
 
 _About = TypeVar("_About")
+_PAGES = Path("/usr/share/doc/prestashop-agent")  # of the packages
 
 
 @click.command(
@@ -84,7 +85,7 @@ def doctor(
     if as_json and bundle is not None and not yes:
         raise click.UsageError("--bundle asks before it writes, which --json cannot: add --yes.")
     stores = () if no_stores else _stores(urls) if urls else None
-    page = DoctorPage(min(shutil.get_terminal_size().columns, 120))
+    page = DoctorPage(min(shutil.get_terminal_size().columns, 120), _PAGES if _PAGES.is_dir() else None)
     show = _echo_lines(page.lines)
     is_root = os.geteuid() == 0
     source = Source(config_file(context, config), environ_of(instance), given_settings(token_file=token_file), is_root)

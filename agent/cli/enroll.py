@@ -138,8 +138,9 @@ def _write(
     said.say("Agent", f"{token.agent_id}, of {', '.join(token.servers)}")
     said.say("Access token", f"{there.path}: {token_result}")
     said.say("Settings", f"{now.file.path}: {settings_result}")
+    for_service = bool(places.unit)
     for plan in plans:
-        said.say_all(plan_lines(plan))
+        said.say_all(plan_lines(plan, for_service=for_service))
     if not plans and not now.openings:
         said.say("Stores", "None is open, so that nothing can be reached. To open one:")
         said.say("", "prestashop-agent stores add URL")
@@ -150,7 +151,7 @@ def _write(
         "token": token_result,
         "settings_file": str(now.file.path),
         "settings": settings_result,
-        "stores": [plan_json(plan) for plan in plans],
+        "stores": [plan_json(plan, for_service=for_service) for plan in plans],
     }
     return now, done
 
@@ -219,9 +220,4 @@ def _serve(
 
 def _run_command(now: SettingsNow) -> str:
     """What starts this agent by hand."""
-    words = ["prestashop-agent", "run"]
-    if now.of.instance is not None:
-        words += ["--instance", now.of.instance]
-    if now.of.config is not None:
-        words += ["--config", str(now.file.path)]
-    return shlex.join(words)
+    return shlex.join(["prestashop-agent", "run", *now.of.words()])

@@ -213,7 +213,7 @@ def _as_owner(directory: Path) -> Iterator[None]:
 
 def _who() -> str:
     """For the log: who called sudo, or the user's number."""
-    return os.environ.get("SUDO_USER") or f"uid {os.getuid()}"
+    return os.environ.get("SUDO_USER") or ("root" if os.getuid() == 0 else f"uid {os.getuid()}")
 
 
 def _line(entry: Mapping[str, Any]) -> str:

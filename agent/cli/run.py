@@ -81,5 +81,6 @@ def _once(source: Source) -> int:
             click.echo(line)
 
     is_well = run_once(source, tell)
-    click.echo(once_verdict(is_well=is_well))
+    for line in once_verdict(width, is_well=is_well):
+        click.echo(line)
     return 0 if is_well else EXIT_FAILURE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,16 @@ def add(
         now = SettingsNow.read(_places(context, config, instance))
         [plan] = asyncio.run(now.plans([wish_of(url, of_store)]))
         changed = now.replace(now.edited([plan]))
-        said.say_all(plan_lines(plan))
+        for_service = bool(now.of.unit)
+        said.say_all(plan_lines(plan, for_service=for_service))
         said.say("Settings", f"{now.file.path}: {'written' if changed else 'nothing to change'}")
         told = tell_agent(now, said, asked=changed and not no_reload)
-        said.end({"changed": changed, "settings_file": str(now.file.path), **plan_json(plan), **told})
+        said.say(
+            "To test it",
+            shlex.join(["prestashop-agent", "doctor", *now.of.words(), "--store", str(plan.opening.store)]),
+        )
+        shown = plan_json(plan, for_service=for_service)
+        said.end({"changed": changed, "settings_file": str(now.file.path), **shown, **told})
         return 0
 
 
