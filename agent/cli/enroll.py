@@ -89,8 +89,9 @@ def enroll(
             wants = questions.enable(places.unit, is_well=is_well)
         done["service"] = _serve(service, now, said, done, wants=bool(wants), is_asked=enable is True)
     done["changed"] = any(done[name] not in _UNCHANGED for name in ("token", "settings", "service"))
+    again = ["prestashop-agent", "doctor", *places.words()]
     if not is_well:
-        said.say("Result", "Written, but the test failed: see above. prestashop-agent doctor looks again.")
+        said.say("Result", f"Written, but the test failed: see above. {shlex.join(again)} looks again.")
     elif not done["changed"]:
         said.say("Result", "Nothing had to be changed.")
     else:
@@ -115,6 +116,7 @@ def _write(
     from agent.enrolment.settings_change import SettingsNow
     from agent.enrolment.store_lines import plan_json, plan_lines
     from agent.enrolment.token_place import TokenPlace
+    from agent.store_command import add_command
 
     now = SettingsNow.read(places)
     described = wish_of("", of_store)
@@ -140,10 +142,10 @@ def _write(
     said.say("Settings", f"{now.file.path}: {settings_result}")
     for_service = bool(places.unit)
     for plan in plans:
-        said.say_all(plan_lines(plan, for_service=for_service))
+        said.say_all(plan_lines(plan, places.words(), for_service=for_service))
     if not plans and not now.openings:
         said.say("Stores", "None is open, so that nothing can be reached. To open one:")
-        said.say("", "prestashop-agent stores add URL")
+        said.say("", add_command(more=shlex.join(places.words())))
     done = {
         "agent_id": token.agent_id,
         "servers": list(token.servers),

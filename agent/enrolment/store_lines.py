@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -17,13 +18,14 @@ Line = tuple[str, str]
 """A name and its text; ("", TEXT) goes on below the one before."""
 
 
-def plan_lines(plan: StorePlan, *, for_service: bool = False) -> Iterator[Line]:
+def plan_lines(plan: StorePlan, more: Sequence[str] = (), *, for_service: bool = False) -> Iterator[Line]:
     """The result, then what is open, what is not, how the address was read, and what to know.
 
+    ``more`` are the options by which a command means this agent.
     ``for_service``: a service with a user of its own is to read the files that are named.
     """
     yield "Store", f"{plan.opening.store}: {_RESULTS[plan.result]}"
-    yield from opening_lines(plan.opening)
+    yield from opening_lines(plan.opening, more)
     for found in plan.readings:
         yield "  asked", f"{found.store.webservice_url}: {found.detail}"
     if plan.left_out:
@@ -39,8 +41,8 @@ def plan_warnings(plan: StorePlan, *, for_service: bool = False) -> list[str]:
     return [*plan.warnings(), *([unseen] if unseen else [])]
 
 
-def opening_lines(opening: Opening) -> Iterator[Line]:
-    """What is open, what is not, and how the store is reached."""
+def opening_lines(opening: Opening, more: Sequence[str] = ()) -> Iterator[Line]:
+    """What is open, what is not, and how the store is reached; ``more`` as above."""
     settings = opening.settings
     methods = [method for method in METHODS if method in settings.methods]
     closed = [method for method in METHODS if method not in settings.methods]
@@ -48,7 +50,7 @@ def opening_lines(opening: Opening) -> Iterator[Line]:
     yield "  open", f"{', '.join(methods)} of {shown_resources(settings.resources)}"
     if closed:
         yield "  closed", ", ".join(closed)
-        yield "  to open", add_command(opening.store, "--write")
+        yield "  to open", add_command(opening.store, shlex.join(["--write", *more]))
     if settings.connect:
         yield "  connects to", settings.connect
     if settings.shop_host:

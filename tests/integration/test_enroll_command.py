@@ -160,6 +160,7 @@ def test_an_instance_has_its_own_unit_and_files(agent: FreshAgent, systemctl: Sy
 def test_every_command_finds_the_files_of_an_instance(agent: FreshAgent) -> None:
     said = enroll(agent, "--instance", "lyon", "--store", SHOP)
     assert "prestashop-agent run --instance lyon\n" in said.out
+    assert f"prestashop-agent stores add {SHOP} --write --instance lyon\n" in said.out
     own = agent.root / "etc/lyon"
     checked = agent("config", "check", "--instance", "lyon")
     assert (checked.code, str(own / "agent.toml") in checked.out, str(own / "token") in checked.out) == (0, True, True)
