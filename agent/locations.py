@@ -73,6 +73,12 @@ def _is_there(credential: Path) -> bool:
         return True
 
 
+def unit_of(environ: Mapping[str, str]) -> str:
+    """The service of the agent that ``environ`` means: of the template, where its runtime directory is named."""
+    runtime = Locations.of(environ, is_root=True).runtime_dir
+    return f"{NAME}@{runtime.name}.service" if runtime.parent == SYSTEM_RUNTIME_DIR else f"{NAME}.service"
+
+
 def _xdg(environ: Mapping[str, str], variable: str, default: Path) -> Path:
     """A relative path in an XDG variable is to be ignored (XDG base directory specification)."""
     given = Path(environ.get(variable) or "")

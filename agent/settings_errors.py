@@ -99,7 +99,10 @@ def _nearest(root: type[BaseModel], model: type[BaseModel], name: str, above: Lo
     elsewhere = {key[-1]: key for key in _all_keys(root)}
     close = difflib.get_close_matches(name.lower(), list(elsewhere), n=1, cutoff=0.8)
     if close:
-        return f'did you mean "{origin.key(elsewhere[close[0]])}"?'
+        found = elsewhere[close[0]]
+        if len(found) == 1 and above and origin.env_prefix is None:  # appended below a table, as a person would
+            return f'"{close[0]}" belongs to no table: move it above the first line that begins with [.'
+        return f'did you mean "{origin.key(found)}"?'
     if len(here) <= _LISTED_MAX:
         known = ", ".join(origin.key((*above, key)) for key in here)
         return f"remove it; known here are {known}."

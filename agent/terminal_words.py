@@ -34,7 +34,15 @@ def _open(fields: Fields) -> str:
 
 def _paused(fields: Fields) -> str:
     reason = f" ({fields['reason']})" if fields["reason"] else ""
-    return f"{fields['store']} is paused{reason}: nothing reaches it until prestashop-agent resume."
+    return f"{_what(fields['store'])} is paused{reason}: nothing reaches it until prestashop-agent resume."
+
+
+def _resumed(fields: Fields) -> str:
+    return f"{_what(fields['store'])} is served again (by {fields['by']})."
+
+
+def _what(store: str) -> str:
+    return "Every store" if store == "all" else store
 
 
 def _tunnel(lead: str) -> Callable[[Fields], str]:
@@ -105,7 +113,7 @@ _WORDS: Final[Mapping[str, str | Callable[[Fields], str]]] = {
     "store.none": "{detail}",
     "store.open": _open,
     "store.paused": _paused,
-    "store.resumed": "{store} is served again (by {by}).",
+    "store.resumed": _resumed,
     "store.warning": "{store}: {detail}",
     "tunnel.connecting": "Tunnel {index} connects to {server}.",
     "tunnel.drain_incomplete": "The time is over; still running, and cut off now: {in_flight}.",

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import config_file, config_option, given_settings, token_file_option
+from agent.cli.options import (
+    config_file,
+    config_option,
+    environ_of,
+    given_settings,
+    instance_option,
+    token_file_option,
+)
 from agent.errors import SettingsError, TokenError
 
 if TYPE_CHECKING:
@@ -75,17 +82,25 @@ address can be read in several ways.
 """
 )
 @config_option
+@instance_option
 @token_file_option
 @click.option("--no-probe", is_flag=True, help="Send nothing, even where an address can be read in several ways.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_context
-def check(context: click.Context, config: Path | None, token_file: Path | None, no_probe: bool, as_json: bool) -> int:
+def check(
+    context: click.Context,
+    config: Path | None,
+    instance: str | None,
+    token_file: Path | None,
+    no_probe: bool,
+    as_json: bool,
+) -> int:
     """Check the settings and show what is open.
 
     Settings file, access token and stores are looked at.
     """
     try:
-        report = _check(config_file(context, config), token_file, probe=not no_probe)
+        report = _check(config_file(context, config), environ_of(instance), token_file, probe=not no_probe)
     except SettingsError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "error": str(error)}, indent=2, ensure_ascii=False))
@@ -100,7 +115,7 @@ def check(context: click.Context, config: Path | None, token_file: Path | None, 
     return 0
 
 
-def _check(config: Path | None, token_file: Path | None, *, probe: bool) -> Report:
+def _check(config: Path | None, environ: Mapping[str, str], token_file: Path | None, *, probe: bool) -> Report:
     from agent.opening import read_openings
     from agent.probe import probe_openings
     from agent.settings import load_agent_settings
@@ -109,9 +124,9 @@ def _check(config: Path | None, token_file: Path | None, *, probe: bool) -> Repo
     from agent.tunnel.token import read_token_file
 
     settings, places = load_agent_settings(
-        config, dict(os.environ), given_settings(token_file=token_file), is_root=os.geteuid() == 0
+        config, environ, given_settings(token_file=token_file), is_root=os.geteuid() == 0
     )
-    route = read_proxy_route(settings.proxy, os.environ)
+    route = read_proxy_route(settings.proxy, environ)
     openings = read_openings(settings.stores)
     probed = asyncio.run(probe_openings(openings, settings.timeouts)) if probe else [(each, ()) for each in openings]
     stores = tuple(

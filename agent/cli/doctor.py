@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from agent.cli.options import FILE, config_file, config_option, given_settings, token_file_option
+from agent.cli.options import (
+    FILE,
+    config_file,
+    config_option,
+    environ_of,
+    given_settings,
+    instance_option,
+    token_file_option,
+)
 from agent.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,6 +28,7 @@ if TYPE_CHECKING:
     from agent.store_url import Store
 
 _About = TypeVar("_About")
+_PAGES = Path("/usr/share/doc/prestashop-agent")  # of the packages
 
 
 @click.command(
@@ -41,16 +50,18 @@ Exit codes:
 """
 )
 @config_option
+@instance_option
 @token_file_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.option("--store", "urls", multiple=True, metavar="URL", help="Look at this store only (several).")
 @click.option("--no-stores", is_flag=True, help="Look at no store.")
 @click.option("--bundle", type=FILE, metavar="FILE", help="Write an archive for support (.tar.gz) without secrets.")
-@click.option("--yes", is_flag=True, help="With --bundle: write without showing the content and asking.")
+@click.option("-y", "--yes", is_flag=True, help="With --bundle: write without showing the content and asking.")
 @click.pass_context
 def doctor(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     token_file: Path | None,
     as_json: bool,
     urls: tuple[str, ...],
@@ -74,10 +85,10 @@ def doctor(
     if as_json and bundle is not None and not yes:
         raise click.UsageError("--bundle asks before it writes, which --json cannot: add --yes.")
     stores = () if no_stores else _stores(urls) if urls else None
-    page = DoctorPage(min(shutil.get_terminal_size().columns, 120))
+    page = DoctorPage(min(shutil.get_terminal_size().columns, 120), _PAGES if _PAGES.is_dir() else None)
     show = _echo_lines(page.lines)
     is_root = os.geteuid() == 0
-    source = Source(config_file(context, config), dict(os.environ), given_settings(token_file=token_file), is_root)
+    source = Source(config_file(context, config), environ_of(instance), given_settings(token_file=token_file), is_root)
     examination = asyncio.run(
         examine(
             source.config,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import click
@@ -29,8 +30,10 @@ _TEXT_MIN_CHARS: Final = 28
 class DoctorPage:
     """Turns findings into lines, each at most ``width`` wide where words allow; click takes colors out."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, pages: Path | None = None) -> None:
+        """``pages``: where the pages are that the findings name, where they are on this machine."""
         self._width = width
+        self._pages = pages
         self._about: tuple[Subject, str] | None = None
 
     def lines(self, finding: Finding) -> Iterator[str]:
@@ -74,6 +77,8 @@ class DoctorPage:
             where = f" of {failed.name}" if failed.name else ""
             text = f"Begin with {shown_layer(failed.layer)}{where}: {failed.remedy or failed.finding}"
             yield from textwrap.wrap(text, self._width, break_long_words=False, break_on_hyphens=False)
+        if self._pages is not None and (examination.failed or examination.warnings):
+            yield f"The pages behind More are in {self._pages}."
 
     def _wrapped(self, text: str, margin: int) -> list[str]:
         room = max(self._width - margin, _TEXT_MIN_CHARS)

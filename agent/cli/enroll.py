@@ -89,8 +89,9 @@ def enroll(
             wants = questions.enable(places.unit, is_well=is_well)
         done["service"] = _serve(service, now, said, done, wants=bool(wants), is_asked=enable is True)
     done["changed"] = any(done[name] not in _UNCHANGED for name in ("token", "settings", "service"))
+    again = ["prestashop-agent", "doctor", *places.words()]
     if not is_well:
-        said.say("Result", "Written, but the test failed: see above. prestashop-agent doctor looks again.")
+        said.say("Result", f"Written, but the test failed: see above. {shlex.join(again)} looks again.")
     elif not done["changed"]:
         said.say("Result", "Nothing had to be changed.")
     else:
@@ -115,6 +116,7 @@ def _write(
     from agent.enrolment.settings_change import SettingsNow
     from agent.enrolment.store_lines import plan_json, plan_lines
     from agent.enrolment.token_place import TokenPlace
+    from agent.store_command import add_command
 
     now = SettingsNow.read(places)
     described = wish_of("", of_store)
@@ -138,11 +140,12 @@ def _write(
     said.say("Agent", f"{token.agent_id}, of {', '.join(token.servers)}")
     said.say("Access token", f"{there.path}: {token_result}")
     said.say("Settings", f"{now.file.path}: {settings_result}")
+    for_service = bool(places.unit)
     for plan in plans:
-        said.say_all(plan_lines(plan))
+        said.say_all(plan_lines(plan, places.words(), for_service=for_service))
     if not plans and not now.openings:
         said.say("Stores", "None is open, so that nothing can be reached. To open one:")
-        said.say("", "prestashop-agent stores add URL")
+        said.say("", add_command(more=shlex.join(places.words())))
     done = {
         "agent_id": token.agent_id,
         "servers": list(token.servers),
@@ -150,7 +153,7 @@ def _write(
         "token": token_result,
         "settings_file": str(now.file.path),
         "settings": settings_result,
-        "stores": [plan_json(plan) for plan in plans],
+        "stores": [plan_json(plan, for_service=for_service) for plan in plans],
     }
     return now, done
 
@@ -219,9 +222,4 @@ def _serve(
 
 def _run_command(now: SettingsNow) -> str:
     """What starts this agent by hand."""
-    words = ["prestashop-agent", "run"]
-    if now.of.config is not None or now.of.instance is not None:
-        words += ["--config", str(now.file.path)]
-    if now.of.instance is not None:
-        words += ["--token-file", str(now.locations.token_file), "--state-dir", str(now.locations.state_dir)]
-    return shlex.join(words)
+    return shlex.join(["prestashop-agent", "run", *now.of.words()])

@@ -59,12 +59,15 @@ def _run(command: click.Command, program_name: str, arguments: list[str], *, deb
     except Exception as error:  # noqa: BLE001 - the last resort: a person must never meet a traceback unasked
         if debug:
             traceback.print_exc()
-        if isinstance(error, OSError) and _lost_output(program_name, error):
+        cause = error
+        while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:  # of a task group: the one that counts
+            cause = cause.exceptions[0]
+        if isinstance(cause, OSError) and _lost_output(program_name, cause):
             return EXIT_FAILURE
         # The text of an unexpected exception may hold anything, a secret too: only its type is shown.
         _complain(
             program_name,
-            f"unexpected {type(error).__name__}, which is a fault of this program: "
+            f"unexpected {type(cause).__name__}, which is a fault of this program: "
             f"run the same command with {DEBUG_OPTION} to see where, and report it.",
         )
         return EXIT_FAILURE
@@ -84,6 +87,8 @@ def _lost_output(program_name: str, error: OSError | None = None) -> bool:
         lost = lost or left
     if lost is None:
         return False
+    if lost.errno == errno.EPIPE:  # `| head`: who reads has enough, which is no fault
+        return True
     _complain(
         program_name,
         f"the output cannot be written ({lost.strerror}): make room or send it elsewhere; what was done stays done.",

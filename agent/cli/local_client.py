@@ -10,7 +10,7 @@ from typing import Any, Final
 from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError
 from agent.local_socket import SOCKET_NAME
-from agent.locations import NAME, SYSTEM_RUNTIME_DIR, Locations
+from agent.locations import NAME, SYSTEM_RUNTIME_DIR, Locations, unit_of
 from agent.unix_socket import connect_private
 
 TIMEOUT_S: Final = 5.0
@@ -30,8 +30,11 @@ class RefusedError(AgentError):
 def usual_places(environ: Mapping[str, str], uid: int) -> tuple[Path, ...]:
     """Where an agent of user ``uid`` may have its socket when no settings say so, and then where the service has it.
 
-    An agent that was started in another session, by cron or by su had another ``XDG_RUNTIME_DIR``, or none.
+    An agent that was started in another session, by cron or by su had another ``XDG_RUNTIME_DIR``, or none. Where
+    systemd or ``--instance`` names the directory, no other agent is meant.
     """
+    if environ.get("RUNTIME_DIRECTORY"):
+        return ()
     home = {name: environ[name] for name in ("HOME", "XDG_STATE_HOME") if name in environ}
     own = (Path(f"/run/user/{uid}") / NAME, Locations.of(home, is_root=False).runtime_dir) if uid else ()
     return (*own, SYSTEM_RUNTIME_DIR)
@@ -80,9 +83,10 @@ def ask_agent(
             ) from None
         return _read(answer, path)
     where = " or ".join(str(place / SOCKET_NAME) for place in places)
+    unit = unit_of({"RUNTIME_DIRECTORY": str(runtime_dir)}).removesuffix(".service")
     raise NotRunningError(
-        f"No prestashop-agent is running here (nobody answers at {where}): look at systemctl status "
-        "prestashop-agent, or start one with prestashop-agent run."
+        f"No prestashop-agent is running here (nobody answers at {where}): look at systemctl status {unit}, or start "
+        "one with prestashop-agent run; the first time, install one with prestashop-agent enroll."
         + (" It may run as another user: ask as that user." if elsewhere else "")
     )
 

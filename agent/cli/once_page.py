@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
 from agent.cli.page import colored, entry, plain
@@ -23,8 +24,9 @@ def once_lines(seen: Seen, width: int) -> Iterator[str]:
         yield from entry("", plain(seen.remedy, 1200), width)
 
 
-def once_verdict(*, is_well: bool) -> str:
-    """The last line."""
-    if is_well:
-        return "All is well: `prestashop-agent run` serves these stores."
-    return "Not all is well, see FAILED above; `prestashop-agent run` keeps trying, and serves what works."
+def once_verdict(width: int, *, is_well: bool) -> Iterator[str]:
+    """The last lines."""
+    text = "All is well: `prestashop-agent run` serves these stores."
+    if not is_well:
+        text = "Not all is well, see FAILED above; `prestashop-agent run` keeps trying, and serves what works."
+    yield from textwrap.wrap(text, width)

@@ -27,6 +27,20 @@ instance_option = click.option(
 )
 
 
+def environ_of(instance: str | None) -> dict[str, str]:
+    """The environment that says where the files of the agent are that is meant: the shell's, or that of its unit.
+
+    Raises:
+        SettingsError: the name cannot be one of an instance.
+    """
+    environ = dict(os.environ)
+    if instance is None:
+        return environ
+    from agent.enrolment.places import AgentPlaces
+
+    return dict(AgentPlaces.of(instance, None, environ, is_root=os.geteuid() == 0).environ)
+
+
 def config_file(context: click.Context, given: Path | None) -> Path | None:
     """The settings file that was asked for: after the command, before it, or by the environment; absolute."""
     file = given or context.find_object(Path)

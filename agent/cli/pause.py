@@ -178,7 +178,7 @@ def _alone(state_dir: Path) -> Iterator[PauseFile]:
 
 def _who() -> str:
     """For the log: who called sudo, or the user's number."""
-    return os.environ.get("SUDO_USER") or f"uid {os.getuid()}"
+    return os.environ.get("SUDO_USER") or ("root" if os.getuid() == 0 else f"uid {os.getuid()}")
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from agent.cli.options import config_file, config_option
+from agent.cli.options import config_file, config_option, environ_of, instance_option
 
 
 @click.command(
@@ -24,11 +24,12 @@ stay), with 3 when no agent is running, with 4 when it cannot be asked.
 """
 )
 @config_option
+@instance_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for scripts.")
 @click.pass_context
-def reload(context: click.Context, config: Path | None, as_json: bool) -> int:
+def reload(context: click.Context, config: Path | None, instance: str | None, as_json: bool) -> int:
     """Have the running agent read its settings anew, and wait until it has."""
-    answer = reload_agent(config_file(context, config), dict(os.environ), is_root=os.geteuid() == 0)
+    answer = reload_agent(config_file(context, config), environ_of(instance), is_root=os.geteuid() == 0)
     if as_json:
         click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:

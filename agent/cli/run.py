@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agent.cli.options import FILE, config_file, config_option, given_settings, token_file_option
+from agent.cli.options import (
+    FILE,
+    config_file,
+    config_option,
+    environ_of,
+    given_settings,
+    instance_option,
+    token_file_option,
+)
 
 if TYPE_CHECKING:  # only the run itself pays for the import
     from agent.source import Source
@@ -27,6 +35,7 @@ Leaves with 0, 78 when the settings cannot work, 130 after a second Ctrl-C; with
 """
 )
 @config_option
+@instance_option
 @click.option("-v", "--verbose", is_flag=True, help="Show all events.")
 @click.option("--once", is_flag=True, help="Connect, look at every store, say how it went, and leave.")
 @token_file_option
@@ -36,6 +45,7 @@ Leaves with 0, 78 when the settings cannot work, 130 after a second Ctrl-C; with
 def run(
     context: click.Context,
     config: Path | None,
+    instance: str | None,
     verbose: bool,
     once: bool,
     token_file: Path | None,
@@ -51,7 +61,7 @@ def run(
         log__format=log_format,
         log__level="debug" if verbose else None,
     )
-    source = Source(config_file(context, config), dict(os.environ), overrides, is_root=os.geteuid() == 0)
+    source = Source(config_file(context, config), environ_of(instance), overrides, is_root=os.geteuid() == 0)
     if once:
         return _once(source)
     from agent.daemon import run_daemon
@@ -71,5 +81,6 @@ def _once(source: Source) -> int:
             click.echo(line)
 
     is_well = run_once(source, tell)
-    click.echo(once_verdict(is_well=is_well))
+    for line in once_verdict(width, is_well=is_well):
+        click.echo(line)
     return 0 if is_well else EXIT_FAILURE

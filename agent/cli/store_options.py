@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agent.enrolment.store_plan import StoreWish
-from agent.errors import SettingsError
+if TYPE_CHECKING:
+    from agent.enrolment.store_plan import StoreWish
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +40,9 @@ def store_options(command: F) -> F:
 
 def wish_of(url: str, of_store: dict[str, Any]) -> StoreWish:
     """A store as it was described. Raises SettingsError for what contradicts itself."""
+    from agent.enrolment.store_plan import StoreWish
+    from agent.errors import SettingsError
+
     methods: str | tuple[str, ...] | None = of_store["methods"]
     if of_store["write"]:
         if methods is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,16 @@ def add(
         now = SettingsNow.read(_places(context, config, instance))
         [plan] = asyncio.run(now.plans([wish_of(url, of_store)]))
         changed = now.replace(now.edited([plan]))
-        said.say_all(plan_lines(plan))
+        for_service = bool(now.of.unit)
+        said.say_all(plan_lines(plan, now.of.words(), for_service=for_service))
         said.say("Settings", f"{now.file.path}: {'written' if changed else 'nothing to change'}")
         told = tell_agent(now, said, asked=changed and not no_reload)
-        said.end({"changed": changed, "settings_file": str(now.file.path), **plan_json(plan), **told})
+        said.say(
+            "To test it",
+            shlex.join(["prestashop-agent", "doctor", *now.of.words(), "--store", str(plan.opening.store)]),
+        )
+        shown = plan_json(plan, for_service=for_service)
+        said.end({"changed": changed, "settings_file": str(now.file.path), **shown, **told})
         return 0
 
 
@@ -126,13 +133,14 @@ def list_(context: click.Context, config: Path | None, instance: str | None, as_
     from agent.cli.said import Said
     from agent.enrolment.settings_change import SettingsNow
     from agent.enrolment.store_lines import opening_json, opening_lines
+    from agent.store_command import add_command
 
     said = Said(as_json=as_json)
     with said.errors_told():
         now = SettingsNow.read(_places(context, config, instance))
         for opening in now.openings:
             said.say("Store", str(opening.store))
-            said.say_all(opening_lines(opening))
+            said.say_all(opening_lines(opening, now.of.words()))
             if not opening.certain:
                 said.say(
                     "  warning",
@@ -140,7 +148,10 @@ def list_(context: click.Context, config: Path | None, instance: str | None, as_
                 )
             said.say_all(("  warning", sentence) for sentence in opening.warnings())
         if not now.openings:
-            said.say("Stores", f"None is open in {now.file.path}. To open one: prestashop-agent stores add URL")
+            said.say(
+                "Stores",
+                f"None is open in {now.file.path}. To open one: {add_command(more=shlex.join(now.of.words()))}",
+            )
         said.end(
             {
                 "settings_file": str(now.file.path),

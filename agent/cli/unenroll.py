@@ -63,7 +63,7 @@ def unenroll(
             said.say("Settings", left.trouble)
         purge = bool(purge_settings)
         if there or is_on or (settings_there and purge):
-            for shown in _shown(there):
+            for shown in _shown(left.there(with_settings=purge)):
                 said.say("To remove", shown)
             if not yes and not can_ask:
                 raise StartError("Nothing was removed: nobody can be asked here; add --yes.")

@@ -24,7 +24,7 @@ _WRONG_NAME_ON_PREMISE: Final = (
 )
 _TRUST: Final[dict[Mode, str]] = {
     "cloud": "give it to the connection as private CA",
-    "on-premise": "save it on the agent's machine and name it as ca_file under this store in agent.toml",
+    "on-premise": "save it on the agent's machine and name it there: prestashop-agent stores add URL --ca-file FILE",
 }
 _CLOCK_OF: Final[dict[Mode, str]] = {"cloud": "the integration server", "on-premise": "the agent's machine"}
 

@@ -52,6 +52,11 @@ class AgentPlaces:
         is_standard = config is None or config == standard
         return cls(environ, config, unit if is_root and is_standard else "", is_root, instance)
 
+    def words(self) -> list[str]:
+        """The options by which any other command means this agent."""
+        instance = ["--instance", self.instance] if self.instance is not None else []
+        return instance + (["--config", str(self.config)] if self.config is not None else [])
+
     @property
     def settings_file(self) -> Path:
         """The file that is read and written."""

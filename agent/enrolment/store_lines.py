@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from agent.enrolment.service_sight import sight_warning
 from agent.enrolment.store_plan import StorePlan
 from agent.opening import Opening
 from agent.policy import METHODS
@@ -16,20 +18,31 @@ Line = tuple[str, str]
 """A name and its text; ("", TEXT) goes on below the one before."""
 
 
-def plan_lines(plan: StorePlan) -> Iterator[Line]:
-    """The result, then what is open, what is not, how the address was read, and what to know."""
+def plan_lines(plan: StorePlan, more: Sequence[str] = (), *, for_service: bool = False) -> Iterator[Line]:
+    """The result, then what is open, what is not, how the address was read, and what to know.
+
+    ``more`` are the options by which a command means this agent.
+    ``for_service``: a service with a user of its own is to read the files that are named.
+    """
     yield "Store", f"{plan.opening.store}: {_RESULTS[plan.result]}"
-    yield from opening_lines(plan.opening)
+    yield from opening_lines(plan.opening, more)
     for found in plan.readings:
         yield "  asked", f"{found.store.webservice_url}: {found.detail}"
     if plan.left_out:
         yield "  not kept", f"of the address that was given: {', '.join(plan.left_out)}"
-    for sentence in plan.warnings():
+    for sentence in plan_warnings(plan, for_service=for_service):
         yield "  warning", sentence
 
 
-def opening_lines(opening: Opening) -> Iterator[Line]:
-    """What is open, what is not, and how the store is reached."""
+def plan_warnings(plan: StorePlan, *, for_service: bool = False) -> list[str]:
+    """What works and should be known, a sentence each."""
+    ca_file = plan.opening.settings.ca_file
+    unseen = sight_warning(ca_file) if for_service and ca_file is not None else None
+    return [*plan.warnings(), *([unseen] if unseen else [])]
+
+
+def opening_lines(opening: Opening, more: Sequence[str] = ()) -> Iterator[Line]:
+    """What is open, what is not, and how the store is reached; ``more`` as above."""
     settings = opening.settings
     methods = [method for method in METHODS if method in settings.methods]
     closed = [method for method in METHODS if method not in settings.methods]
@@ -37,7 +50,7 @@ def opening_lines(opening: Opening) -> Iterator[Line]:
     yield "  open", f"{', '.join(methods)} of {shown_resources(settings.resources)}"
     if closed:
         yield "  closed", ", ".join(closed)
-        yield "  to open", add_command(opening.store, "--write")
+        yield "  to open", add_command(opening.store, shlex.join(["--write", *more]))
     if settings.connect:
         yield "  connects to", settings.connect
     if settings.shop_host:
@@ -51,7 +64,7 @@ def shown_resources(resources: Sequence[str] | None) -> str:
     return "all resources" if resources is None else ", ".join(resources) or "no resource"
 
 
-def plan_json(plan: StorePlan) -> dict[str, Any]:
+def plan_json(plan: StorePlan, *, for_service: bool = False) -> dict[str, Any]:
     """The same for scripts."""
     readings = [
         {"webservice": each.store.webservice_url, "probe": each.verdict.value, "detail": each.detail}
@@ -63,7 +76,7 @@ def plan_json(plan: StorePlan) -> dict[str, Any]:
         "certain": plan.certain,
         "readings": readings,
         "not_kept": list(plan.left_out),
-        "warnings": plan.warnings(),
+        "warnings": plan_warnings(plan, for_service=for_service),
     }
 
 

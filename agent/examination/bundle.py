@@ -19,6 +19,7 @@ from agent.errors import AgentError, SettingsError
 from agent.examination.machine import Given, Source, look_at_settings
 from agent.examination.notes import Notes
 from agent.examination.versions import read_versions
+from agent.locations import unit_of
 from agent.opening import Opening
 from agent.regular_file import open_regular
 from agent.settings import ENV_PREFIX, StoreSettings
@@ -147,7 +148,7 @@ def _journal(environ: Mapping[str, str]) -> str:
         return ""
     try:
         ended = subprocess.run(
-            [program, "-u", "prestashop-agent", "-n", str(LOG_LINES_MAX), "--no-pager", "-q", "-o", "short-iso"],
+            [program, "-u", unit_of(environ), "-n", str(LOG_LINES_MAX), "--no-pager", "-q", "-o", "short-iso"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=JOURNAL_LIMIT_S,

@@ -78,8 +78,9 @@ async def _machine(source: Source, tell: Tell) -> tuple[Given, AccessToken | Non
     given = look_at_settings(source, notes)
     token = look_at_token(given, notes)
     holder = look_at_state(given.places, notes)
-    report = await look_at_process(given, source.environ, holder, notes)
-    await look_at_service(source.environ, notes)
+    can_start = given.usable and token is not None
+    report = await look_at_process(given, source.environ, holder, notes, can_start=can_start)
+    await look_at_service(source.environ, notes, can_start=can_start)
     look_at_open_files(given, report, notes)
     look_at_versions(notes)
     return given, token

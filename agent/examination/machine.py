@@ -132,7 +132,10 @@ def _token_verdict(path: Path) -> tuple[str, str]:
         return "token_unreadable", "Run this command as root (sudo), or as the user that runs prestashop-agent."
     if mode & 0o077:
         return "token_open_to_others", f"chmod 600 {path}; make a new token if somebody may have read it."
-    return "token_unusable", "Copy the whole token again, or make a new one on the integration server."
+    return (
+        "token_unusable",
+        "Copy the whole token again, or make a new one on the integration server, and run prestashop-agent enroll.",
+    )
 
 
 def look_at_state(places: Locations, notes: Notes) -> int | None:

@@ -29,12 +29,13 @@ SLOW_ROUND_TRIP_S: Final = 1.0
 SLOW_BYTES_PER_S: Final = 32_000.0
 
 _ANEW: Final = (
-    "Make a new access token on the integration server (integration-server agents rotate NAME, or the agent's page) "
-    "and install it here."
+    "Make a new access token on the integration server (integration-server agents rotate NAME, or the agent's page), "
+    "and paste it here: prestashop-agent enroll."
 )
 _REMEDIES: Final = {
     EndReason.WRONG_HOST_KEY: "Ask the server's administrator for its host key (the line ssh.listening of its log has "
-    "it). If it was changed on purpose, install a new token; else somebody else answers at this address.",
+    "it). If it was changed on purpose, get a new token and run prestashop-agent enroll; else somebody else answers "
+    "at this address.",
     EndReason.TOKEN_REFUSED: _ANEW,
     EndReason.REVOKED: _ANEW,
     EndReason.DISABLED: "An admin enables it: integration-server agents enable NAME, or on the agent's page.",

@@ -19,9 +19,9 @@ from agent.doctor.finding import OwnLayer
 from agent.examination.machine import Given
 from agent.examination.notes import Notes
 from agent.examination.versions import read_versions
+from agent.locations import unit_of
 from agent.tunnel.text import printable
 
-UNIT: Final = "prestashop-agent.service"
 SYSTEMCTL_LIMIT_S: Final = 5.0
 
 _PROPERTIES: Final = "LoadState,ActiveState,SubState,UnitFileState,Result,ExecMainStatus,NRestarts"
@@ -37,8 +37,13 @@ async def ask_running(given: Given, environ: Mapping[str, str]) -> Report:
     return await asyncio.to_thread(ask_agent, given.places.runtime_dir, "status", elsewhere=elsewhere)
 
 
-async def look_at_process(given: Given, environ: Mapping[str, str], holder: int | None, notes: Notes) -> Report | None:
-    """Ask the running agent; its report, or None. ``holder`` is the process that has the state directory."""
+async def look_at_process(
+    given: Given, environ: Mapping[str, str], holder: int | None, notes: Notes, *, can_start: bool = True
+) -> Report | None:
+    """Ask the running agent; its report, or None. ``holder`` is the process that has the state directory.
+
+    Where settings or token are unusable (``can_start`` is False), that nobody runs is a symptom and no warning.
+    """
     notes.begin()
     layer = OwnLayer.PROCESS
     try:
@@ -51,23 +56,30 @@ async def look_at_process(given: Given, environ: Mapping[str, str], holder: int 
                 f"Process {holder} uses the state directory, but no agent answers at {given.places.runtime_dir}.",
                 "Name the runtime_dir that it was started with in the settings, or restart it.",
             )
+        elif not can_start:
+            notes.skipped(layer, "None is running here; mend first what failed above.")
         else:
             notes.warning(
                 layer,
                 "agent_not_running",
                 "No prestashop-agent is running here.",
-                "Run systemctl enable --now prestashop-agent, or by hand prestashop-agent run -v.",
+                f"Run systemctl enable --now {_short(environ)}, or by hand prestashop-agent run -v.",
             )
         return None
     except (UnknownStateError, RefusedError) as error:
         finding, _, remedy = str(error).partition(": ")
         notes.warning(layer, "agent_not_asked", f"{finding}.", remedy[:1].upper() + remedy[1:])
         return None
-    _tell_report(report, notes)
+    _tell_report(report, _short(environ), notes)
     return report
 
 
-def _tell_report(report: Report, notes: Notes) -> None:
+def _short(environ: Mapping[str, str]) -> str:
+    """The unit as a person types it."""
+    return unit_of(environ).removesuffix(".service")
+
+
+def _tell_report(report: Report, unit: str, notes: Notes) -> None:
     """The agent may be of another version, whose report has other fields."""
     layer = OwnLayer.PROCESS
     state, version = (printable(str(report.get(key, "unknown"))) for key in ("state", "version"))
@@ -75,13 +87,14 @@ def _tell_report(report: Report, notes: Notes) -> None:
     tunnels: list[Report] = report.get("tunnels", [])
     ready = sum(tunnel.get("state") == "ready" for tunnel in tunnels)
     facts = {"pid": pid, "state": state, "version": version, "tunnels": len(tunnels), "ready": ready}
-    finding = f"Process {pid} is {state}, {ready} of {len(tunnels)} tunnels up."
+    shown = "turned away" if state == "refused" else state  # as the status page has it
+    finding = f"Process {pid} is {shown}, {ready} of {len(tunnels)} tunnels up."
     if version != agent.__version__:
         notes.warning(
             layer,
             "agent_other_version",
             f"Process {pid} is still version {version}; installed is {agent.__version__}.",
-            "Restart it: systemctl restart prestashop-agent loses no request.",
+            f"Restart it: systemctl restart {unit} loses no request.",
             facts=facts,
         )
     elif ready == 0 and state not in {"starting", "draining"}:
@@ -98,47 +111,50 @@ def _tell_report(report: Report, notes: Notes) -> None:
         notes.ok(layer, finding, facts=facts)
 
 
-async def look_at_service(environ: Mapping[str, str], notes: Notes) -> None:
-    """Ask systemd for the unit, where there is one."""
+async def look_at_service(environ: Mapping[str, str], notes: Notes, *, can_start: bool = True) -> None:
+    """Ask systemd for the unit, where there is one. ``can_start`` as for the process."""
     notes.begin()
     layer = OwnLayer.SERVICE
-    unit = await _unit(environ)
+    name, short = unit_of(environ), _short(environ)
+    unit = await _unit(environ, name)
     if unit is None:
         notes.skipped(layer, "Not looked at: systemd cannot be asked here.")
     elif unit.get("LoadState") != "loaded":
-        notes.skipped(layer, f"There is no unit {UNIT}: run by hand, or in a container.")
+        notes.skipped(layer, f"There is no unit {name}: run by hand, or in a container.")
     elif unit.get("ActiveState") == "failed":
         why = f"result {unit.get('Result', '')}, exit code {unit.get('ExecMainStatus', '')}"
         notes.failed(
             layer,
             "service_failed",
-            f"The unit {UNIT} failed ({why}).",
-            "Look why (journalctl -u prestashop-agent -n 50), mend it, and systemctl restart prestashop-agent. Code 78 "
-            "means settings or token.",
+            f"The unit {name} failed ({why}).",
+            f"Look why (journalctl -u {short} -n 50), mend it, and systemctl restart {short}. Code 78 means settings "
+            "or token.",
         )
     elif unit.get("SubState") == "auto-restart":
         notes.warning(
             layer,
             "service_restarting",
-            f"The unit {UNIT} ends and is started again and again (so far {unit.get('NRestarts', '?')} times).",
-            "Look why: journalctl -u prestashop-agent -n 50.",
+            f"The unit {name} ends and is started again and again (so far {unit.get('NRestarts', '?')} times).",
+            f"Look why: journalctl -u {short} -n 50.",
         )
     elif unit.get("ActiveState") not in {"active", "activating", "reloading"}:
-        notes.warning(
-            layer, "service_stopped", f"The unit {UNIT} is not started.", "systemctl enable --now prestashop-agent"
-        )
+        finding = f"The unit {name} is not started."
+        if can_start:
+            notes.warning(layer, "service_stopped", finding, f"systemctl enable --now {short}")
+        else:
+            notes.skipped(layer, finding)
     elif unit.get("UnitFileState") == "disabled":
         notes.warning(
             layer,
             "service_not_enabled",
-            f"The unit {UNIT} runs, but will not start with the machine.",
-            "systemctl enable prestashop-agent",
+            f"The unit {name} runs, but will not start with the machine.",
+            f"systemctl enable {short}",
         )
     else:
-        notes.ok(layer, f"The unit {UNIT} is {unit.get('ActiveState')} and starts with the machine.")
+        notes.ok(layer, f"The unit {name} is {unit.get('ActiveState')} and starts with the machine.")
 
 
-async def _unit(environ: Mapping[str, str]) -> dict[str, str] | None:
+async def _unit(environ: Mapping[str, str], name: str) -> dict[str, str] | None:
     """The unit's properties; None where systemd cannot be asked."""
     program = shutil.which("systemctl", path=environ.get("PATH"))
     if program is None:
@@ -147,7 +163,7 @@ async def _unit(environ: Mapping[str, str]) -> dict[str, str] | None:
         program,
         "show",
         f"--property={_PROPERTIES}",
-        UNIT,
+        name,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

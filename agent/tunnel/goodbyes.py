@@ -36,4 +36,4 @@ def _sentence(reason: EndReason, server: str, said: str) -> str:
         return f"This agent is switched off on the server at {server}: an admin can enable it there."
     if reason is EndReason.REPLACED:
         return "Another tunnel with the same identity took this one's place (a copy of the state directory?)."
-    return f"The server at {server} said goodbye: {said}"
+    return f"The server at {server} said goodbye: {said.rstrip('.')}."

@@ -45,6 +45,7 @@ _FILE: Final = PrivateFile(
     advice=" (prestashop-agent enroll does that); integration-server agents create NAME prints one",
     error=TokenError,
 )
+_QUOTES: Final = "\"'`<>"  # around it in JSON, YAML, chats and mails
 _AGAIN: Final = "copy it again from the integration server (integration-server agents create makes a new one)"
 
 
@@ -104,11 +105,11 @@ def split_server(server: str) -> tuple[str, int]:
 
 
 def parse_token(text: str) -> AccessToken:
-    """Read a pasted token; blanks and line breaks around and inside (wrapped mail) do not matter.
+    """Read a pasted token; quotes around it, blanks and line breaks around and inside (wrapped mail) do not matter.
 
     Raises ``TokenError`` with one sentence each for: not a token, another version, truncated, altered.
     """
-    compact = "".join(text.split())
+    compact = "".join(text.split()).strip(_QUOTES)
     family = _FAMILY.match(compact)
     if family is None:
         raise TokenError(f"This is not an access token: one begins with {PREFIX}; {_AGAIN}.")

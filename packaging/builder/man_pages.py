@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib
+import inspect
 import re
 import textwrap
 from typing import Final
@@ -156,7 +157,9 @@ def _words(command: click.Command) -> tuple[str, dict[str, str]]:
     """What the command says of itself: its description, and sections by title (examples, exit status)."""
     description, sections = "", {}
     title = ""
-    for block in re.split(r"\n\s*\n", textwrap.dedent(f"{command.help or ''}\n\n{command.epilog or ''}")):
+    for block in re.split(
+        r"\n\s*\n", f"{inspect.cleandoc(command.help or '')}\n\n{textwrap.dedent(command.epilog or '')}"
+    ):
         is_verbatim, text = "\b" in block, block.replace("\b\n", "").replace("\b", "").strip("\n")
         if not text.strip():
             continue

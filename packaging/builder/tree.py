@@ -18,9 +18,11 @@ PACKAGED: Final = "packaged"
 
 _LAUNCHER: Final = """#!/usr/bin/{python} -IS
 # Runs {name} with its own libraries only: no site-packages, no PYTHONPATH, nothing of the current folder.
+import signal
 import sys
 from os.path import realpath
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while it loads, for a completion say, leaves without a traceback
 home = "/{home}/"
 current = realpath(home + "current")  # the release itself: an upgrade changes the link, not what already runs
 if current == home + "current":  # not configured: a container, or between unpacking and setting up
@@ -29,6 +31,7 @@ sys.path.insert(0, current)
 
 from {module} import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
 

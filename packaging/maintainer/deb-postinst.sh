@@ -10,6 +10,10 @@ case "$1" in
             deb-systemd-invoke try-restart $(services) >/dev/null || complain
         fi
         drop_old_releases
+        # The first time only: whoever installed it by hand need not look for the next step.
+        if [ -z "$2" ] && [ "$name" = prestashop-agent ] && [ ! -e /etc/prestashop-agent/token ]; then
+            echo "prestashop-agent is installed, and not enrolled yet: sudo prestashop-agent enroll"
+        fi
         ;;
     abort-upgrade | abort-remove | abort-deconfigure)
         [ -e "$home/current" ] || new_release

@@ -191,7 +191,7 @@ def test_the_journal_is_taken_where_there_is_one(place: Place, doctor: AgentCli)
     tools = place.root / "bin"
     tools.mkdir()
     program = tools / "journalctl"
-    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "-u prestashop-agent" ] && echo "ready; key {API_KEY}"\n')
+    program.write_text(f'#!/bin/sh\n[ "$1 $2" = "-u prestashop-agent.service" ] && echo "ready; key {API_KEY}"\n')
     program.chmod(0o755)
     archive = place.root / "help.tar.gz"
     doctor("doctor", "--no-stores", "--bundle", str(archive), "--yes", environ={"PATH": str(tools)})

@@ -157,6 +157,26 @@ def test_an_instance_has_its_own_unit_and_files(agent: FreshAgent, systemctl: Sy
     assert systemctl.actions() == ["disable --now prestashop-agent@second.service"]
 
 
+def test_every_command_finds_the_files_of_an_instance(agent: FreshAgent) -> None:
+    said = enroll(agent, "--instance", "lyon", "--store", SHOP)
+    assert "prestashop-agent run --instance lyon\n" in said.out
+    assert f"prestashop-agent stores add {SHOP} --write --instance lyon\n" in said.out
+    own = agent.root / "etc/lyon"
+    checked = agent("config", "check", "--instance", "lyon")
+    assert (checked.code, str(own / "agent.toml") in checked.out, str(own / "token") in checked.out) == (0, True, True)
+    nobody = agent.refused(3, "status", "--instance", "lyon")
+    assert str(agent.root / "run/lyon/agent.sock") in nobody
+    assert "run/agent.sock" not in nobody, "another agent is never meant"
+    assert agent.refused(3, "reload", "--instance", "lyon") == nobody
+    assert agent("pause", "--instance", "lyon").code == 0
+    assert (agent.root / "state/lyon/pause.json").exists()
+    assert agent("resume", "--instance", "lyon").out.endswith("Open again: every store\n")
+    assert str(agent.root / "state/lyon/access") in agent("access-log", "--instance", "lyon").err
+    found = agent("doctor", "--instance", "lyon", "--no-stores", "--json").json["findings"]
+    assert str(own / "token") in next(each["finding"] for each in found if each["layer"] == "token")
+    assert "name of an instance" in agent.refused(EXIT_SETTINGS, "status", "--instance", "../x")
+
+
 def test_where_there_is_no_service_none_can_be_enabled(agent: FreshAgent) -> None:
     path = Systemctl.install(agent.root / "bin", is_installed=False).directory
     said = enroll(agent, "--enable", path=path)

@@ -38,6 +38,7 @@ def test_an_address_from_the_browser_becomes_the_webservices_and_opens_reading(a
         f"prestashop-agent stores add {SHOP} --write",
         "the parameters controller, token",
         "None is running",
+        f"prestashop-agent doctor --store {SHOP}",
     ):
         assert part in " ".join(said.out.split())
     assert "t0psecret" not in said.out + agent.config.read_text()

@@ -91,6 +91,7 @@ def test_a_store_is_read_only_unless_more_is_said(toml: Path) -> None:
         (STORE + STORE + "metods = 'read'", ['"stores[1].metods"', 'did you mean "stores[1].methods"']),
         ("[[stores]]\nmethods = 'read'", ['"stores[0].url" is missing', "Address of the shop"]),
         ("zzzzzz = 1", ['"zzzzzz"', "known here are", "tunnels"]),
+        (STORE + "tunels = 3", ['"stores[0].tunels"', '"tunnels" belongs to no table', "above the first line"]),
         ("[loging]\nlevel = 'info'", ['"loging"', 'did you mean "log"']),
     ],
 )

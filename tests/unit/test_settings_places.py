@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agent.errors import SettingsError
+from agent.locations import unit_of
 from agent.settings import load_agent_settings
 
 
@@ -80,3 +81,9 @@ def test_the_file_at_its_default_place_is_read_and_none_is_no_error(tmp_path: Pa
     file.symlink_to(tmp_path / "gone")
     with pytest.raises(SettingsError, match="There is no settings file"):
         load_agent_settings(None, environ, {}, is_root=False)
+
+
+def test_the_service_of_an_agent_is_known_by_its_runtime_directory() -> None:
+    assert unit_of({}) == "prestashop-agent.service"
+    assert unit_of({"RUNTIME_DIRECTORY": "/run/prestashop-agent"}) == "prestashop-agent.service"
+    assert unit_of({"RUNTIME_DIRECTORY": "/run/prestashop-agent/lyon"}) == "prestashop-agent@lyon.service"

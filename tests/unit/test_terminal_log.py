@@ -142,3 +142,14 @@ def test_every_event_that_has_words_is_one_of_the_program() -> None:
     files = [file for file in Path(agent.__file__).parent.rglob("*.py") if file.name != "terminal_words.py"]
     named = set(re.findall(r'"([a-z_]+\.[a-z_]+)"', "".join(file.read_text() for file in files)))
     assert set(_WORDS) - named == set()
+
+
+def test_a_pause_of_everything_is_one_of_every_store() -> None:
+    paused = {"event": "store.paused", "store": "all", "reason": "stocktaking"}
+    resumed = {"event": "store.resumed", "store": "https://shop.example.com/", "by": "root"}
+    assert Renderer()(paused, paused | {"event": "store.resumed", "by": "root"}, resumed) == [
+        "02:00:09 Every store is paused (stocktaking): nothing reaches it until",
+        "         prestashop-agent resume.",
+        "02:00:09 Every store is served again (by root).",
+        "02:00:09 https://shop.example.com/ is served again (by root).",
+    ]

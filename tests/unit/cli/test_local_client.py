@@ -66,7 +66,9 @@ def test_the_service_is_found_by_somebody_whose_own_place_is_another(tmp_path: P
     ):
         ask_agent(own, "status", elsewhere=(system,))
     with answering(system, b'{"state":"ready"}\n'):
-        with pytest.raises(NotRunningError, match=f"nobody answers at {own}/agent.sock\\).*prestashop-agent run\\.$"):
+        with pytest.raises(
+            NotRunningError, match=f"nobody answers at {own}/agent.sock\\).*prestashop-agent enroll\\.$"
+        ):
             ask_agent(own, "status", elsewhere=())  # the settings name the place
         assert ask_agent(own, "status", elsewhere=(system,)) == {"state": "ready"}
 

@@ -27,6 +27,11 @@ def test_blanks_around_and_inside_a_paste_do_not_matter() -> None:
     assert parse_token(f"\r\n  {text[:70]}\n {text[70:]}\t\n") == TOKEN
 
 
+@pytest.mark.parametrize("quoted", ['"{}"', "'{}'", "`{}`\n", " <{}> "])
+def test_quotes_around_a_paste_do_not_matter(quoted: str) -> None:
+    assert parse_token(quoted.format(TOKEN.encode())) == TOKEN
+
+
 def test_bounds_round_trip() -> None:
     token = AccessToken(tuple(f"h{n}.example:22" for n in range(8)), (PIN,) * 4, "a" * 64, new_secret())
     assert parse_token(token.encode()) == token
