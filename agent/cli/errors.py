@@ -16,6 +16,12 @@ from agent.errors import EXIT_FAILURE, AgentError
 EXIT_INTERRUPTED: Final = 130  # 128 + SIGINT, what shells expect after Ctrl-C
 DEBUG_OPTION: Final = "--debug"
 
+_PASTED: Final = "psa1_"  # agent.tunnel.token.PREFIX; every command would pay for that import
+_GIVEN_AWAY: Final = (
+    "An access token does not belong on the command line, where others can read it: run prestashop-agent enroll and "
+    "paste it at the prompt, or use --token-file or --token-stdin. The shell may keep this one in its history: "
+    "integration-server agents rotate NAME makes a new one."
+)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 debug_option = click.option(
@@ -49,7 +55,10 @@ def _run(command: click.Command, program_name: str, arguments: list[str], *, deb
         _complain(program_name, str(error))
         return error.exit_code
     except click.ClickException as error:
-        error.show()
+        if any(_PASTED in argument for argument in arguments):  # click would repeat it
+            _complain(program_name, _GIVEN_AWAY)
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as abort:
         if isinstance(abort, click.Abort) and abort.__cause__ is None:  # a prompt's; click's own for Ctrl-C has one

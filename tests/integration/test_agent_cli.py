@@ -119,7 +119,7 @@ def test_wrong_usage_ends_with_2_and_shows_how(place: Place) -> None:
         ended = place.run(*arguments)
         assert ended.returncode == 2
         assert "Usage:" in ended.stderr
-        assert (ended.returncode, ended.stderr) == (1, "")
+        assert "Traceback" not in ended.stderr
 
 
 def test_version_and_help(place: Place) -> None:

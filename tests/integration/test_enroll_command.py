@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import errors
 from agent.enrolment import service
 from agent.errors import EXIT_SETTINGS
 from agent.instance import Instance
@@ -155,6 +156,15 @@ def test_an_instance_has_its_own_unit_and_files(agent: FreshAgent, systemctl: Sy
     said = agent("unenroll", "--instance", "second", "--yes", "--purge-settings", path=systemctl.directory)
     assert (said.code, own.exists()) == (0, False)
     assert systemctl.actions() == ["disable --now prestashop-agent@second.service"]
+
+
+@pytest.mark.parametrize("arguments", [(TOKEN,), ("--token", TOKEN)])
+def test_a_token_on_the_command_line_is_not_repeated(agent: FreshAgent, arguments: tuple[str, ...]) -> None:
+    said = agent.refused(2, "enroll", *arguments)
+    assert "--token-stdin" in said
+    assert SECRET not in said
+    assert TOKEN not in said
+    assert TOKEN.startswith(errors._PASTED)
 
 
 def test_every_command_finds_the_files_of_an_instance(agent: FreshAgent) -> None:
