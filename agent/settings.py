@@ -248,6 +248,9 @@ class AgentSettings(BaseSettings):
         "$XDG_STATE_HOME/prestashop-agent (~/.local/state/prestashop-agent).",
     )
     tunnels: int = Field(default=2, ge=1, le=8, description="Tunnels kept open at the same time.")
+    fast_path: bool = Field(
+        default=True, description="Handle SSH packets of open channels without asyncssh's cost per packet."
+    )
     log: LogSettings = Field(default=LogSettings(), description="What is logged, and how.")
     timeouts: TimeoutSettings = Field(default=TimeoutSettings(), description="How long the agent waits.")
     reconnect: ReconnectSettings = Field(default=ReconnectSettings(), description="Waiting between attempts.")

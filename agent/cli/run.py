@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.options import FILE, config_file, config_option, given_settings, token_file_option
+from agent.cli.options import FILE, config_file, config_option, given_settings, no_fast_path_option, token_file_option
 
 
 @click.command(
@@ -24,6 +24,7 @@ Ctrl-C (or SIGTERM) lets running exchanges finish, a second one leaves at once; 
 @token_file_option
 @click.option("--state-dir", type=FILE, metavar="DIR", help="Where the instance's id lives.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Default: text on a terminal.")
+@no_fast_path_option
 @click.pass_context
 def run(
     context: click.Context,
@@ -32,6 +33,7 @@ def run(
     token_file: Path | None,
     state_dir: Path | None,
     log_format: str | None,
+    no_fast_path: bool,
 ) -> int:
     """Connect to the integration server and serve the stores until told to stop."""
     from agent.daemon import run_daemon
@@ -40,6 +42,7 @@ def run(
     overrides = given_settings(
         token_file=token_file,
         state_dir=state_dir,
+        fast_path=False if no_fast_path else None,
         log__format=log_format,
         log__level="debug" if verbose else None,
     )

@@ -18,6 +18,7 @@ from agent.server.tunnel import TOO_MANY_CONNECTIONS, Tunnel
 from agent.streams import ByteSession
 from agent.tunnel.algorithms import LISTEN_HOST, LISTEN_PORT
 from agent.tunnel.channel import open_channel
+from agent.tunnel.fastpath import FastPath, install
 from agent.tunnel.flow import LinkFlow, propagate_flow_control
 from agent.tunnel.messages import Bye, Drain, Goodbye, Message
 from agent.tunnel.text import printable
@@ -46,6 +47,7 @@ class AgentLink(asyncssh.SSHServer):
         self._said_bye = False
         self._deadline: asyncio.TimerHandle | None = None
         self._pulse: Pulse | None = None
+        self.fast_path: FastPath | None = None
         # set by connection_made
         self._conn: asyncssh.SSHServerConnection
         self._entrance: Entrance
@@ -114,6 +116,7 @@ class AgentLink(asyncssh.SSHServer):
             self._conn.abort()
             return
         self._logged_in = True
+        self.fast_path = install(self._conn) if self._config.fast_path else None
         self._entrance.logged_in()
         if self._context.registry.attach(record.agent_id, self, record.secret_id) > self._config.links_per_agent_max:
             log.warning("agent.dropped", **self.names(), reason="too many connections of this agent")
