@@ -7,7 +7,7 @@ ARGS   ?=
 LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit faults restarts bench-memory herd screenshots lock clean
+.PHONY: help demo test lint unit faults restarts bench-memory herd screenshots lock packages clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ restarts: $(VENV)/.ready  ## Agent and server restarted 3 times each under 50 re
 
 screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a used connection; pictures in out/screenshots
 	@PANEL_SCREENSHOTS=$(CURDIR)/out/screenshots $(BIN)/python -m pytest tests/browser $(ARGS)
+
+packages: $(VENV)/.ready  ## Build the .deb and .rpm packages into dist/, then test them (docs/packages.md: what that needs)
+	@$(BIN)/python packaging/build.py
+	@$(BIN)/python -m pytest tests/packaging -m long $(ARGS)
 
 lock: $(VENV)/.ready  ## Write the locked requirements anew (hashes, no index addresses)
 	@packaging/lock.sh

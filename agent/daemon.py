@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final
@@ -11,21 +12,33 @@ from typing import Any, Final
 import structlog
 
 import agent
-from agent.exchange_log import log_exchange
+from agent.access_files import AccessFiles
+from agent.access_log import AccessLog
+from agent.errors import StartError
+from agent.exchange_log import in_turn, log_exchange
 from agent.forward.context import ForwardContext
 from agent.forward.session import ForwardSession
 from agent.instance import Instance
+from agent.local_http import LocalHttp
 from agent.local_socket import SOCKET_NAME, LocalSocket
-from agent.log import configure_logging
+from agent.log import IS_JSON, configure_logging
+from agent.metrics import AgentMetrics
+from agent.metrics_listener import MetricsListener
 from agent.network_watch import NetworkWatch
 from agent.opened_stores import OpenedStores
 from agent.opening import Opening, read_openings
+from agent.pause_file import PauseFile
+from agent.pause_switch import PauseSwitch
 from agent.process_signals import ProcessSignals
 from agent.reloading import Reloading
 from agent.self_report import SelfReport
+from agent.service_life import ServiceLife, first_dead
+from agent.service_sentence import service_sentence
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
-from agent.source import Source, forward_timeouts, tunnel_config
+from agent.source import Source, access_log_files, forward_timeouts, tunnel_config
+from agent.systemd import ServiceManager
+from agent.terminal_log import TerminalRenderer
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -43,15 +56,18 @@ def run_daemon(source: Source) -> int:
         SettingsError: settings, token or CA files cannot be used.
         StartError: the state directory is taken or cannot be written.
     """
+    manager = ServiceManager.take(os.environ, os.getpid())
     settings, places = source.read()
     token = read_token_file(places.token_file, is_credential=places.token_is_credential)
     proxy = ProxyDial(read_proxy_route(settings.proxy, source.environ), settings.timeouts.ssh_connect_s)
     openings = read_openings(settings.stores)
     for opening in openings:
         opening.target(settings.timeouts)  # a CA file that cannot be used must end the start, not the first request
-    configure_logging(settings.log.level, {"auto": None, "text": False, "json": True}[settings.log.format])
+    configure_logging(settings.log.level, IS_JSON[settings.log.format], on_terminal=TerminalRenderer)
     with Instance.claim(places.state_dir) as instance:
-        daemon = Daemon(source, settings, token, instance.id, proxy)
+        pauses = PauseSwitch(PauseFile(places.state_dir))
+        files = access_log_files(settings, places)
+        daemon = Daemon(source, settings, token, instance.id, proxy, manager, pauses, files)
         _log.info(
             "agent.starting",
             version=agent.__version__,
@@ -63,11 +79,17 @@ def run_daemon(source: Source) -> int:
         )
         local = LocalSocket(places.runtime_dir / SOCKET_NAME)
         local.on("status", lambda _request: daemon.report.status(local.connections))
-        return _run(_beside(local, daemon.serve(openings)))
+        local.on("reload", lambda _request: daemon.reload())
+        local.on("pause", pauses.pause)
+        local.on("resume", pauses.resume)
+        metrics = AgentMetrics(daemon.report, lambda: local.connections)
+        local.http = LocalHttp(lambda: daemon.report.status(local.connections), metrics.scrape)
+        listener = MetricsListener(settings.metrics.place, settings.metrics.hosts, local.http, daemon.report.lag)
+        return _run(_beside(local, listener, daemon.serve(openings)))
 
 
-async def _beside(local: LocalSocket, main: Coroutine[Any, Any, int]) -> int:
-    async with local:
+async def _beside(local: LocalSocket, listener: MetricsListener, main: Coroutine[Any, Any, int]) -> int:
+    async with local, listener:
         return await main
 
 
@@ -86,25 +108,47 @@ class Daemon:
     """One running agent."""
 
     def __init__(
-        self, source: Source, settings: AgentSettings, token: AccessToken, instance_id: str, proxy: ProxyDial
+        self,
+        source: Source,
+        settings: AgentSettings,
+        token: AccessToken,
+        instance_id: str,
+        proxy: ProxyDial,
+        manager: ServiceManager,
+        pauses: PauseSwitch,
+        access_files: AccessFiles | None,
     ) -> None:
         self._source = source
         self._settings = settings
         self._token = token
         self._proxy = proxy
+        self._manager = manager
         self._signals = ProcessSignals()
-        self._stores = OpenedStores(instance_id)
+        self._pauses = pauses
+        self._access_files = access_files
+        self._stores = OpenedStores(instance_id, pauses)
+        self._reloading: Reloading | None = None
         self.report = SelfReport(instance_id, token.agent_id, self._signals.stop.is_set, proxy)
+
+    async def reload(self) -> dict[str, Any]:
+        """What the command ``reload`` answers, once the settings are in force. Raises ``AgentError`` as a refusal."""
+        if self._reloading is None:
+            raise StartError("The agent is starting and reads its settings now: ask again in a moment.")
+        later = await self._reloading.asked()
+        file = str(self._source.read()[1].config_file)
+        return {"settings_file": file, "stores": len(self._stores.grants), "need_restart": list(later)}
 
     async def serve(self, openings: tuple[Opening, ...]) -> int:
         """Open the stores, keep the tunnels up, and drain when told to stop."""
         signals, stores = self._signals, self._stores
         signals.listen()
+        access_log = AccessLog(self._access_files)
+        access_log.open()
         context = ForwardContext(
             await stores.open(openings, self._settings.timeouts),
             timeouts=forward_timeouts(self._settings.timeouts),
             proxy="prestashop-agent",
-            record=log_exchange,
+            record=in_turn(self.report.tally.take, log_exchange, access_log.note),
         )
         supervisor = Supervisor(
             replace(tunnel_config(self._settings), on_check=stores.checks.take),
@@ -115,23 +159,41 @@ class Daemon:
             dial=self._proxy,
         )
         self.report.watch(context, supervisor)
+        self._pauses.watch(context, supervisor.refresh)
         network = NetworkWatch(lambda: supervisor.wake(even_slow=False))
         network.start()
-        reload = Reloading(self._source, self._settings, stores, self._proxy, context, supervisor, self._token.servers)
+        reload = self._reloading = Reloading(
+            self._source,
+            self._settings,
+            stores,
+            self._proxy,
+            context,
+            supervisor,
+            self._token.servers,
+            self._manager,
+        )
         running = asyncio.create_task(supervisor.run(), name="supervisor")
         reloading = asyncio.create_task(reload.run(signals.reload), name="reload")
         try:
-            await _first(running, signals.stop.wait())
-            if running.done():
-                running.result()  # it ends by itself only through a defect, which is raised here
-            return await self._drain(context, supervisor, reload.settings.timeouts.drain_s)
+            async with ServiceLife(self._manager) as life:
+                life.ready(
+                    lambda: service_sentence(supervisor.status(), context.active, is_stopping=signals.stop.is_set()),
+                    lambda: first_dead((running, reloading)) or supervisor.stuck(),
+                )
+                await _first(running, signals.stop.wait())
+                if running.done():
+                    running.result()  # it ends by itself only through a defect, which is raised here
+                life.stopping()
+                return await self._drain(context, supervisor, reload.settings.timeouts.drain_s)
         finally:
             for task in (reloading, running):
                 task.cancel()
             await asyncio.gather(reloading, running, return_exceptions=True)
             network.close()
+            self._pauses.close()
             await stores.checks.close()
             await context.close()
+            await access_log.close()
 
     async def _drain(self, context: ForwardContext, supervisor: Supervisor, drain_s: float) -> int:
         """Leave without a lost request; a second signal does not wait."""

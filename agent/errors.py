@@ -124,7 +124,7 @@ class ScopeDenied(ExchangeError):
 
 
 class PolicyDenied(ExchangeError):
-    """The policy (of the agent, or of the gateway before it) does not let this request reach the store."""
+    """The policy (of agent or gateway) does not let this request reach the store, or the shop has paused the store."""
 
     name = "policy_denied"
     status = 403
@@ -201,7 +201,7 @@ class HeadTooLarge(ExchangeError):
 
 
 class ConnectionBusy(ExchangeError):
-    """The connection's concurrency and queue are used up."""
+    """The connection's concurrency and queue are used up, or the agent's `max_requests_per_minute` for the store."""
 
     name = "connection_busy"
     status = 503

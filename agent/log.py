@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, TextIO
 
@@ -17,6 +18,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 REDACTED: Final = "(redacted)"
+IS_JSON: Final[Mapping[str, bool | None]] = {"auto": None, "text": False, "json": True}
+"""What the setting ``log.format`` is for ``configure_logging``."""
 
 _SECRET_FIELD: Final = re.compile(
     r"(?i)(?:.*[_-])?(?:secret|password|passphrase|token|(?:api|client|ws)[_-]?key|(?:proxy[_-])?authorization|"
@@ -32,12 +35,19 @@ _EVENT_COLUMN_CHARS: Final = 24
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
-def configure_logging(level: str, json: bool | None = None, stream: TextIO | None = None) -> None:
+MakeRenderer = Callable[[TextIO, Processor, bool], Processor]
+"""From the terminal, what renders other events, and whether in colour, to a renderer."""
+
+
+def configure_logging(
+    level: str, json: bool | None = None, stream: TextIO | None = None, *, on_terminal: MakeRenderer | None = None
+) -> None:
     """Send all events of structlog and of stdlib logging to ``stream`` (default: standard error).
 
     ``level`` is one of ``LEVELS``. ``json=None`` chooses: text on a terminal, JSON lines otherwise. Colours
-    only on a terminal without ``NO_COLOR`` (no-color.org). Call it once per process, before the first event:
-    bound loggers are cached. asyncssh is never heard below WARNING, since its debug output holds the secret.
+    only on a terminal without ``NO_COLOR`` (no-color.org). ``on_terminal`` makes what renders text there. Call it
+    once per process, before the first event: bound loggers are cached. asyncssh is never heard below WARNING, since
+    its debug output holds the secret.
     """
     out = stream if stream is not None else sys.stderr
     terminal = out.isatty()
@@ -48,6 +58,8 @@ def configure_logging(level: str, json: bool | None = None, stream: TextIO | Non
     else:
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         renderer = _TextRenderer(colour=colour, tracebacks=number <= logging.DEBUG)
+        if terminal and on_terminal is not None:
+            renderer = on_terminal(out, renderer, colour)
     processors: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -142,7 +154,7 @@ class _TextRenderer:
             event["at"] = _place(exc_info)
         level = event.pop("level")
         time = event.pop("time")
-        name = _escaped(str(event.pop("event")))
+        name = escaped(str(event.pop("event")))
         fields = " ".join(f"{self._styled(key, '36')}={_value(value)}" for key, value in event.items())
         columns = [
             self._styled(time[:19] + "Z", "2"),
@@ -160,10 +172,10 @@ def _value(value: object) -> str:
     text = value if isinstance(value, str) else str(value)
     if _PLAIN_VALUE.fullmatch(text) and text.isprintable():
         return text
-    return '"' + _escaped(text).replace('"', '\\"') + '"'
+    return '"' + escaped(text).replace('"', '\\"') + '"'
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """``text`` without a way to move the cursor or to forge a line: the other side may have written it."""
     if text.isprintable():
         return text

@@ -9,6 +9,7 @@ from typing import Final
 from agent.checkup.plan import CheckPlan
 from agent.errors import SettingsError
 from agent.forward.dialer import TcpDialer
+from agent.forward.gate import StoreGate
 from agent.forward.pool import OriginPool, PoolLimits
 from agent.forward.target import StoreTarget, tls_context
 from agent.policy import METHODS, Rule
@@ -101,8 +102,8 @@ class Opening:
             tls_timeout_s=timeouts.store_tls_s,
         )
 
-    def target(self, timeouts: TimeoutSettings) -> StoreTarget:
-        """What the forwarder needs.
+    def target(self, timeouts: TimeoutSettings, gate: StoreGate | None = None) -> StoreTarget:
+        """What the forwarder needs; ``gate`` holds back what the rule alone would let pass.
 
         Raises:
             SettingsError: the CA file cannot be used.
@@ -114,6 +115,7 @@ class Opening:
                 self.dialer(self.store, timeouts), PoolLimits(connections_max=self.settings.max_connections)
             ),
             extra_fields=frozenset(name.encode() for name in self.settings.forward_fields),
+            gate=gate or StoreGate(),
         )
 
     def warnings(self) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from agent.opening import read_openings
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, forward_timeouts
+from agent.systemd import ServiceManager
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -38,6 +40,7 @@ class Reloading:
         context: ForwardContext,
         supervisor: Supervisor,
         servers: tuple[str, ...],
+        manager: ServiceManager,
     ) -> None:
         self.settings = self._started_with = settings
         self._source = source
@@ -46,19 +49,27 @@ class Reloading:
         self._context = context
         self._supervisor = supervisor
         self._servers = servers
+        self._manager = manager
         self._one_at_a_time = asyncio.Lock()
 
-    async def run(self, asked: asyncio.Event) -> None:
-        """Reload whenever ``asked`` is set, which is cleared; until cancelled."""
+    async def run(self, signal: asyncio.Event) -> None:
+        """Reload whenever ``signal`` is set, which is cleared; until cancelled."""
         while True:
-            await asked.wait()
-            asked.clear()
+            await signal.wait()
+            signal.clear()
             try:
-                await self.reload()
-            except AgentError as error:
-                _log.error("settings.refused", detail=str(error), kept="the settings from before")
+                with contextlib.suppress(AgentError):  # it is in the log, and there is nobody to tell
+                    await self.asked()
             except Exception as error:  # noqa: BLE001 - a defect in one reload must not make the agent deaf to the next one
                 _log.exception("settings.reload_failed", error=type(error).__name__, kept="the settings from before")
+
+    async def asked(self) -> tuple[str, ...]:
+        """``reload``, with a refusal in the log, too: whoever asked may not be the one who wrote the settings."""
+        try:
+            return await self.reload()
+        except AgentError as error:
+            _log.error("settings.refused", detail=str(error), kept="the settings from before")
+            raise
 
     async def reload(self) -> tuple[str, ...]:
         """Swap the stores; exchanges that run keep the store they began with.
@@ -69,7 +80,8 @@ class Reloading:
             AgentError: the settings cannot be used; nothing was changed.
         """
         async with self._one_at_a_time:
-            return await self._read_anew()
+            with self._manager.reloading():
+                return await self._read_anew()
 
     async def _read_anew(self) -> tuple[str, ...]:
         settings, _ = self._source.read()

@@ -13,6 +13,7 @@ from typing import Final
 from agent.errors import BY_NAME, ExchangeError
 from agent.http1 import Field, RequestHead, ResponseHead
 from agent.policy import sent_content_type
+from agent.trace_context import TRACE_FIELDS, trace_id
 
 NONCE_FIELD: Final = b"X-Tunnel-Nonce"
 """Marks an error made by the agent: ``<nonce of the tunnel> <error name>``. Never passed to a client."""
@@ -29,7 +30,7 @@ FORWARDED_FIELDS: Final[frozenset[bytes]] = frozenset(
         # what web servers and caches in front of the store read
         "accept accept-charset accept-encoding accept-language cache-control pragma "
         "if-match if-none-match if-modified-since if-unmodified-since if-range user-agent date "
-        # tracing
+        # tracing; of the latter two only what is well-formed
         "x-request-id traceparent tracestate"
     ).split()
 )
@@ -92,6 +93,8 @@ def request_head(
     for name, value in head.fields:
         lower = name.lower()
         if (lower not in FORWARDED_FIELDS and lower not in extra) or lower in omitted:
+            continue
+        if lower in TRACE_FIELDS and not trace_id(head.fields):
             continue
         sent = value
         if lower == b"content-type":

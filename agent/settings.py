@@ -16,6 +16,8 @@ from agent.locations import Locations
 from agent.policy import METHODS
 from agent.rewrite import is_extra_field_allowed
 from agent.settings_loader import load_settings
+from agent.settings_log import AccessLogSettings, LogSettings
+from agent.settings_metrics import MetricsSettings
 from agent.settings_proxy import LOGIN_ADVICE, ProxySettings
 from agent.settings_table import AbsolutePath, SettingsTable
 from agent.store_url import read_store_url
@@ -23,9 +25,11 @@ from agent.store_url import read_store_url
 __all__ = [
     "ENV_PREFIX",
     "AbsolutePath",
+    "AccessLogSettings",
     "AgentSettings",
     "HeartbeatSettings",
     "LogSettings",
+    "MetricsSettings",
     "ProxySettings",
     "ReconnectSettings",
     "StoreSettings",
@@ -159,6 +163,13 @@ class StoreSettings(SettingsTable):
     max_connections: int = Field(
         default=50, ge=1, le=1000, description="Connections to this store at a time; more requests are told to wait."
     )
+    max_requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="Requests that reach this store in a minute, a sixth of them at once; more are answered with "
+        "`connection_busy` and the seconds to wait. Without it: no limit.",
+    )
 
     @field_validator("url")
     @classmethod
@@ -211,15 +222,6 @@ class HeartbeatSettings(SettingsTable):
     )
 
 
-class LogSettings(SettingsTable):
-    """What is logged, and how."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level shown.")
-    format: Literal["auto", "text", "json"] = Field(
-        default="auto", description="auto: text on a terminal, JSON lines otherwise."
-    )
-
-
 class AgentSettings(BaseSettings):
     """Everything that ``prestashop-agent`` can be told. Only the access token has no default."""
 
@@ -238,7 +240,7 @@ class AgentSettings(BaseSettings):
     )
     state_dir: AbsolutePath | None = Field(
         default=None,
-        description="Where the instance's id lives; one process at a time. Default: "
+        description="Where the instance's id, pauses and the access log live; one process at a time. Default: "
         "/var/lib/prestashop-agent, ~/.local/state/prestashop-agent without root.",
     )
     runtime_dir: AbsolutePath | None = Field(
@@ -252,10 +254,14 @@ class AgentSettings(BaseSettings):
         default=True, description="Handle SSH packets of open channels without asyncssh's cost per packet."
     )
     log: LogSettings = Field(default=LogSettings(), description="What is logged, and how.")
+    access_log: AccessLogSettings = Field(
+        default=AccessLogSettings(), description="A line for each request to a store, in files of their own."
+    )
     timeouts: TimeoutSettings = Field(default=TimeoutSettings(), description="How long the agent waits.")
     reconnect: ReconnectSettings = Field(default=ReconnectSettings(), description="Waiting between attempts.")
     heartbeat: HeartbeatSettings = Field(default=HeartbeatSettings(), description="Noticing a dead link.")
     proxy: ProxySettings = Field(default=ProxySettings(), description="The proxy on the way to the server.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="The agent's pages over TCP.")
     stores: tuple[StoreSettings, ...] = Field(
         default=(), description="The stores that are open, one [[stores]] table each. Nothing else can be reached."
     )

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from agent.access_files import AccessFiles
 from agent.forward.target import ForwardTimeouts
 from agent.locations import Locations
 from agent.settings import AgentSettings, TimeoutSettings, load_agent_settings
 from agent.tunnel.backoff import BackoffLimits
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.flow import LinkLimits
+
+ACCESS_NAME: Final = "access"
+"""The access log's directory in the state directory, where the settings name no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,22 @@ class Source:
     def read(self) -> tuple[AgentSettings, Locations]:
         """The settings as they are now. Raises ``SettingsError``."""
         return load_agent_settings(self.config, self.environ, self.overrides, is_root=self.is_root)
+
+
+def access_log_dir(settings: AgentSettings, places: Locations) -> Path:
+    """Where the files of the access log are."""
+    return settings.access_log.dir or places.state_dir / ACCESS_NAME
+
+
+def access_log_files(settings: AgentSettings, places: Locations) -> AccessFiles | None:
+    """Its files; None when it is switched off."""
+    if not settings.access_log.enabled:
+        return None
+    return AccessFiles(
+        access_log_dir(settings, places),
+        retention_days=settings.access_log.retention_days,
+        max_bytes=settings.access_log.max_mb * 1_000_000,
+    )
 
 
 def tunnel_config(settings: AgentSettings) -> TunnelConfig:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.past import PastEndingReport, PastExchangeReport
+from agent.pause import Pause
 from agent.process_report import ProcessReport
 from agent.tunnel.ending import Ending
 from agent.tunnel.keeper import TunnelStatus
@@ -91,12 +93,26 @@ class StoreConnections:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """A store that is open, by its webservice's address, and the connections to it."""
+    """A store that is open, by its webservice's address, the connections to it, and its exchanges since the start.
+
+    ``store`` is its name in the log: two shops of a multistore may share the address. Bytes are of ended exchanges.
+    ``paused`` (Unix seconds) holds everything back; ``limited`` counts the requests that were over
+    ``max_requests_per_minute``.
+    """
 
     url: str
     methods: tuple[str, ...]
     idle: int
     busy: int
+    store: str
+    in_flight: int
+    ended: int
+    failed: int
+    bytes_to_store: int
+    bytes_from_store: int
+    paused: Pause | None
+    max_requests_per_minute: int | None
+    limited: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +120,8 @@ class AgentReport:
     """The whole report.
 
     ``state`` is ``starting``, ``ready`` (a tunnel is up), ``connecting`` (none is), ``refused`` (none is, and a person
-    must act for each) or ``draining`` (told to stop); ``sessions`` are the open channels of all tunnels.
+    must act for each) or ``draining`` (told to stop); ``sessions`` are the open channels of all tunnels. What is
+    ``last_...`` begins with the youngest. ``is_alive`` is False when nothing would connect again.
     """
 
     version: str
@@ -119,6 +136,11 @@ class AgentReport:
     tunnels: tuple[TunnelReport, ...]
     stores: tuple[StoreReport, ...]
     process: ProcessReport
+    is_alive: bool
+    loop_lag_ms: float
+    last_exchanges: tuple[PastExchangeReport, ...]
+    last_failures: tuple[PastExchangeReport, ...]
+    last_endings: tuple[PastEndingReport, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, as they go over the socket."""

@@ -1,4 +1,4 @@
-"""Unix sockets that only their own user can open: made without a moment in which others could connect."""
+"""Unix sockets that only their own user, or group, can open: made without a moment in which others could connect."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,14 +25,16 @@ class PrivateSocket:
     """A listening Unix socket at ``path``, mode 0600; a directory that is missing is made, mode 0700.
 
     ``what`` names the socket, ``program`` who listens on it, and ``setting`` what names another place, all for error
-    messages. A socket that nobody serves any more is replaced.
+    messages. A socket that nobody serves any more is replaced. ``is_for_group`` lets the directory's group in, too,
+    where the directory itself does so and is closed to all others.
     """
 
-    def __init__(self, path: Path, *, what: str, program: str, setting: str) -> None:
+    def __init__(self, path: Path, *, what: str, program: str, setting: str, is_for_group: bool = False) -> None:
         self.path = path
         self._what = what
         self._program = program
         self._setting = setting
+        self._is_for_group = is_for_group
         self._inode: int | None = None
 
     def listen(self, backlog: int) -> socket.socket:
@@ -55,6 +58,8 @@ class PrivateSocket:
                 listening.bind(str(path))
                 self._inode = path.lstat().st_ino
                 listening.listen(backlog)
+                if self._is_for_group:
+                    self._let_group_in()
         except OSError as error:
             listening.close()
             raise StartError(
@@ -73,6 +78,13 @@ class PrivateSocket:
         with contextlib.suppress(OSError):
             if self._inode is not None and self.path.lstat().st_ino == self._inode:
                 self.path.unlink()
+
+    def _let_group_in(self) -> None:
+        directory = self.path.parent.stat()
+        if directory.st_mode & stat.S_IXGRP and not directory.st_mode & stat.S_IRWXO:
+            with contextlib.suppress(PermissionError):  # a group that this user is not in: it stays the user's own
+                os.chown(self.path, -1, directory.st_gid)
+                self.path.chmod(0o660)
 
     def _clear_place(self) -> None:
         if not self.path.is_socket():

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the pages of docs/ that are made from the code: `generate_docs.py [errors|settings|what] [--check]`."""
+"""Write the pages of docs/ that are made from the code: `generate_docs.py [errors|settings|metrics|what] [--check]`."""
 # ruff: noqa: T201 - a script that talks to the person who started it
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from agent.errors import CONTRACT, ExchangeError, StoreTimeout, TunnelLost
+from agent.server.metrics.families import FAMILIES, STANDARD
 from agent.server.settings import ENV_PREFIX as SERVER_PREFIX
 from agent.server.settings import ServerSettings
 from agent.settings import ENV_PREFIX, AgentSettings
@@ -154,8 +155,62 @@ def what_happens_page() -> str:
     return faults_page()
 
 
+_METRICS_HEAD = """# Metrics and health
+
+<!-- Made by packaging/generate_docs.py from agent/server/metrics/families.py: change it there. -->
+
+## Where they are
+
+The server tells Prometheus how it does, on its admin socket:
+
+```sh
+sudo curl --unix-socket /run/integration-server/admin.sock http://localhost/metrics
+```
+
+Prometheus wants a port: set `listen = "127.0.0.1:9463"` in the table `[metrics]` of server.toml. An address that other
+machines reach is refused unless `allow_remote = true` is set, too: there is no password, and whoever reaches it can
+read the names of agents and connections (no address of a store, no key).
+
+```yaml
+scrape_configs:
+  - job_name: integration-server
+    static_configs: [{{targets: ["127.0.0.1:9463"]}}]
+```
+
+| path | answer |
+|---|---|
+| `/metrics` | text format of Prometheus, or OpenMetrics where it is asked for |
+| `/livez` | 200 while the event loop turns |
+| `/readyz` | 200 while traffic may be sent here, else 503; `checks` says why not |
+
+Ready is a server whose gateway takes connections and whose database answers within 2 s, and that does not drain.
+
+[monitoring/grafana-dashboard.json](monitoring/grafana-dashboard.json) is a dashboard to import into Grafana,
+[monitoring/alert-rules.yml](monitoring/alert-rules.yml) are rules for Prometheus.
+
+Counters begin at 0 with each start. Those of a connection vanish with it. Client keys that do not work are
+`integration_server_requests_total{{error="client_key_invalid"}}`; a queue that is full, or took too long, is
+`error="connection_busy"`; a request that waited for a tunnel in vain is `error="agent_offline"`. The names are those of
+the [error contract](errors.md).
+
+## The server's
+"""
+
+
+def metrics_page() -> str:
+    """What the server tells Prometheus: one row per metric."""
+    rows = [
+        f"| `{name}` | {family.kind} | {', '.join(f'`{label}`' for label in family.labels)} | {family.help} |\n"
+        for name, family in FAMILIES.items()
+    ]
+    table = "\n| metric | kind | labels | what |\n|---|---|---|---|\n" + "".join(rows)
+    standard = ", ".join(f"`{name}`" for name in STANDARD)
+    return f"{_METRICS_HEAD.format()}{table}\nOf the process, as prometheus_client tells it: {standard}.\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
+    "metrics.md": metrics_page,
     "what-happens-when.md": what_happens_page,
     "settings-agent.md": lambda: settings_page(
         AgentSettings, ENV_PREFIX, "prestashop-agent", "agent/settings.py", "/etc/prestashop-agent/agent.toml"
@@ -175,7 +230,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     check = "--check" in arguments
     chosen = [argument for argument in arguments if argument != "--check"]
-    if len(chosen) > 1 or not set(chosen) <= {"errors", "settings", "what"}:
+    if len(chosen) > 1 or not set(chosen) <= {"errors", "settings", "metrics", "what"}:
         print(__doc__)
         return 2
     stale = 0

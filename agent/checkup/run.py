@@ -19,6 +19,7 @@ from agent.doctor.layers import layer_of
 from agent.doctor.permissions import read_permissions
 from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.errors import StoreBadResponse, StoreTimeout, StoreTlsFailed, StoreUnreachable
+from agent.store_command import LIST_COMMAND, widening_command
 
 CHECK_TIMEOUT_S: Final = 30.0
 
@@ -115,7 +116,8 @@ class _Checkup:
                     Layer.POLICY,
                     StepState.FAILED,
                     f"{method} {path} may not be sent: {decision.detail}",
-                    "Open GET on this store, in the settings of the agent or in the methods of the connection.",
+                    f"Open it in the methods and resources of the connection, and on the machine of its agent, if any: "
+                    f"{widening_command(decision, self._plan.rule) or LIST_COMMAND}.",
                     "policy_denied",
                 )
             )
@@ -147,7 +149,7 @@ class _Checkup:
                 StepState.OK,
                 f"The web server answers as a shop of this name ({answer.status}).",
                 elapsed_ms=elapsed_ms,
-                facts={"status": answer.status},
+                facts={"status": answer.status, **answer.time_facts},
             )
         )
         if diagnosis.verdict == "key_malformed":

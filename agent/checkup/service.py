@@ -13,9 +13,12 @@ import structlog
 
 from agent.checkup.plan import CheckPlan
 from agent.checkup.run import run_checkup
-from agent.doctor.report import CheckReport, Step
+from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.errors import SettingsError
+from agent.forward.gate import StorePaused
+from agent.pause import Pause
 from agent.rewrite import FORWARDED_FIELDS, is_extra_field_allowed
+from agent.store_command import add_command
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import INITIALS, Check, CheckDone, CheckStep
 from agent.tunnel.messages import ControlError, Message
@@ -33,8 +36,13 @@ Send = Callable[[Message], bool]
 class CheckService:
     """Takes checks from tunnels. ``plans`` gives the way to each store that is open; it may be swapped by a reload."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        pause_of: Callable[[Store], Pause | None] = lambda _store: None,
+    ) -> None:
         self._clock = clock
+        self._pause_of = pause_of
         self._tasks: set[asyncio.Task[None]] = set()
         self._began: deque[float] = deque(maxlen=PER_MINUTE_MAX)
         self.plans: Mapping[Store, CheckPlan] = {}
@@ -46,8 +54,11 @@ class CheckService:
         """Make the check and tell its steps, or refuse it."""
         plan = self._plan(check)
         now = self._clock()
+        pause = self._pause_of(plan.rule.store) if plan is not None else None
         if plan is None:
-            self._refuse(check, send, "The settings of the agent do not open this store.")
+            self._refuse(check, send, f"The settings of the agent do not open this store. {_to_open(check)}")
+        elif pause is not None:
+            self._refuse_paused(check, send, pause)
         elif len(self._tasks) >= AT_ONCE_MAX:
             self._refuse(check, send, f"The agent is making {AT_ONCE_MAX} other checks.", busy=True)
         elif len(self._began) == PER_MINUTE_MAX and now - self._began[0] < 60:
@@ -66,11 +77,8 @@ class CheckService:
 
     def _plan(self, check: Check) -> CheckPlan | None:
         """What is to be done: way and Host are the agent's own, never the server's."""
-        try:
-            store = make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
-        except SettingsError:
-            return None
-        own = self.plans.get(store)
+        store = _store(check)
+        own = self.plans.get(store) if store is not None else None
         if own is None:
             return None
         allowed = tuple(
@@ -102,6 +110,26 @@ class CheckService:
     def _refuse(check: Check, send: Send, sentence: str, *, busy: bool = False) -> None:
         _LOG.info("store.check_refused", host=check.host[:100], reason=sentence)
         _send(send, CheckDone(id=check.id, refusal=sentence, busy=busy))
+
+    @staticmethod
+    def _refuse_paused(check: Check, send: Send, pause: Pause) -> None:
+        """As a step, which carries its own remedy: the settings of the agent are not at fault."""
+        _LOG.info("store.check_refused", host=check.host[:100], reason=pause.sentence)
+        step = Step(Layer.POLICY, StepState.FAILED, pause.sentence, StorePaused.remedy, StorePaused.name)
+        _send(send, step_message(check.id, step))
+        _send(send, CheckDone(id=check.id))
+
+
+def _store(check: Check) -> Store | None:
+    """The store that is meant; None for what cannot be one."""
+    try:
+        return make_store(check.scheme, check.host, check.port, check.base_path, check.virtual_uri, check.id_shop)
+    except SettingsError:
+        return None
+
+
+def _to_open(check: Check) -> str:
+    return f"If it is to be open, run on the agent's machine: {add_command(_store(check))}."
 
 
 def _send(send: Send, message: Message) -> bool:

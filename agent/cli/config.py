@@ -118,7 +118,7 @@ def _check(config: Path | None, token_file: Path | None, *, probe: bool) -> Repo
         _store_report(given, decided, results, settings.timeouts)
         for given, (decided, results) in zip(openings, probed, strict=True)
     )
-    warnings = () if stores else ("No store is open: add a [[stores]] table with the url of a shop.",)
+    warnings = () if stores else ("No store is open; to open one: prestashop-agent stores add URL",)
     try:
         token = read_token_file(places.token_file, is_credential=places.token_is_credential)
         token_error = None

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from datetime import timedelta
+from typing import Final
+
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def read_duration(text: str) -> timedelta | None:
+    """What ``30m``, ``12h``, ``90d`` or ``2w`` means; None for anything else."""
+    found = _DURATION.fullmatch(text.strip().lower())
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found is not None else None
 
 
 def shown_duration(seconds: float) -> str:
@@ -23,6 +35,21 @@ def shown_round_trip(milliseconds: float | None) -> str:
     if milliseconds is None:
         return "not measured yet"
     return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+def shown_clock(unix_s: float, now: float) -> str:
+    """``06:58:03`` of the last day, ``11-22 06:58`` of days before; local."""
+    return time.strftime("%H:%M:%S" if now - unix_s < 86400 else "%m-%d %H:%M", time.localtime(unix_s))
+
+
+def shown_bytes(count: float) -> str:
+    """``512 B``, ``4.1 kB``, ``103 MB``: decimal units, as network rates have them."""
+    unit = "B"
+    for larger in ("kB", "MB", "GB"):
+        if count < 999.5:
+            break
+        count, unit = count / 1000, larger
+    return f"{count:.1f} {unit}" if unit != "B" and count < 9.95 else f"{count:.0f} {unit}"
 
 
 def shown_moment(unix_s: float) -> str:

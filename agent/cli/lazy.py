@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,8 +29,9 @@ class LazyGroup(click.Group):
         self._lazy = dict(lazy)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every name, without importing anything."""
-        return [*self._lazy, *(name for name in super().list_commands(ctx) if name not in self._lazy)]
+        """Every name whose module is part of this installation, without importing it."""
+        installed = [name for name, place in self._lazy.items() if importlib.util.find_spec(place.module)]
+        return [*installed, *(name for name in super().list_commands(ctx) if name not in self._lazy)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command, its module imported now.
@@ -51,8 +53,8 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(module, place.attribute)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands for help, from the summaries."""
-        rows = [(name, self._lazy[name].summary) for name in self._lazy]
+        rows = [(name, self._lazy[name].summary) for name in self.list_commands(ctx) if name in self._lazy]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

@@ -37,20 +37,30 @@ def usual_places(environ: Mapping[str, str], uid: int) -> tuple[Path, ...]:
     return (*own, SYSTEM_RUNTIME_DIR)
 
 
-def ask_agent(runtime_dir: Path, command: str, *, elsewhere: Sequence[Path], **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def ask_agent(
+    runtime_dir: Path,
+    command: str,
+    *,
+    elsewhere: Sequence[Path],
+    timeout_s: float | None = None,
+    **arguments: Any,  # noqa: ANN401 - JSON
+) -> dict[str, Any]:
     """The answer of the agent whose socket is in ``runtime_dir`` or, where nobody is, in one of ``elsewhere``.
+
+    ``timeout_s`` is for each step of the conversation; None: ``TIMEOUT_S``.
 
     Raises:
         NotRunningError: no agent listens.
         UnknownStateError: it cannot be asked, or does not answer in time.
         RefusedError: it refuses this command.
     """
+    patience_s = TIMEOUT_S if timeout_s is None else timeout_s
     line = json.dumps({"command": command, **arguments}).encode() + b"\n"
     places = tuple(dict.fromkeys((runtime_dir, *elsewhere)))
     for place in places:
         path = place / SOCKET_NAME
         try:
-            answer = _exchange(path, line)
+            answer = _exchange(path, line, patience_s)
         except _NOBODY:
             continue
         except PermissionError:
@@ -60,7 +70,7 @@ def ask_agent(runtime_dir: Path, command: str, *, elsewhere: Sequence[Path], **a
             ) from None
         except (TimeoutError, BlockingIOError):  # a full queue is a BlockingIOError
             raise UnknownStateError(
-                f"A prestashop-agent holds {path} and does not answer within {TIMEOUT_S:g} s: look at its log "
+                f"A prestashop-agent holds {path} and does not answer within {patience_s:g} s: look at its log "
                 "(journalctl -u prestashop-agent), or restart it."
             ) from None
         except OSError as error:
@@ -77,8 +87,8 @@ def ask_agent(runtime_dir: Path, command: str, *, elsewhere: Sequence[Path], **a
     )
 
 
-def _exchange(path: Path, line: bytes) -> bytes:
-    with connect_private(path, TIMEOUT_S) as connection:
+def _exchange(path: Path, line: bytes, timeout_s: float) -> bytes:
+    with connect_private(path, timeout_s) as connection:
         connection.sendall(line)
         answer = bytearray()
         while len(answer) <= ANSWER_MAX_BYTES:

@@ -15,8 +15,17 @@ from agent.cli.options import config_option
 PROGRAM = "prestashop-agent"
 
 _COMMANDS = {
+    "enroll": LazyCommand("agent.cli.enroll", "enroll", "Install this agent with its access token."),
     "run": LazyCommand("agent.cli.run", "run", "Connect to the integration server and serve the stores."),
+    "unenroll": LazyCommand("agent.cli.unenroll", "unenroll", "Take this agent away from this machine."),
+    "stores": LazyCommand("agent.cli.stores", "stores", "Open stores to the server, close them, list them."),
+    "reload": LazyCommand("agent.cli.reload", "reload", "Have the running agent read its settings anew."),
     "status": LazyCommand("agent.cli.status", "status", "Show how the running agent is doing."),
+    "doctor": LazyCommand("agent.cli.doctor", "doctor", "Find out which layer fails, and what to do."),
+    "pause": LazyCommand("agent.cli.pause", "pause", "Let no request through to the stores, until resume."),
+    "resume": LazyCommand("agent.cli.pause", "resume", "Let requests through again."),
+    "access-log": LazyCommand("agent.cli.access_log", "access_log", "Show the requests that came for the stores."),
+    "logs": LazyCommand("agent.cli.logs", "logs", "Show the agent's log, or say where it is."),
     "config": LazyCommand("agent.cli.config", "config", "Check the settings."),
     "demo": LazyCommand("agent.cli.demo", "demo", "Show the whole product at work on this machine."),
 }
@@ -28,10 +37,13 @@ _COMMANDS = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""\b
 Examples:
-  prestashop-agent demo                     see it work, nothing to set up
+  sudo prestashop-agent enroll              install it: asks for the token and the shop
+  sudo prestashop-agent stores add URL      open one more shop
   prestashop-agent config check             are the settings right?
   prestashop-agent run -v                   run by hand, with all events
   prestashop-agent status                   how is the running one doing?
+  prestashop-agent doctor                   which layer fails, and what to do?
+  prestashop-agent logs -f                  what does it say?
   prestashop-agent --config ./agent.toml run
 """,
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
+from agent.cli.durations import shown_moment
 from agent.tunnel.text import printable
 
 INDENT: Final = 12
@@ -14,6 +16,7 @@ INDENT: Final = 12
 _COLORS: Final = {
     "ready": "green",
     "draining": "yellow",
+    "paused": "yellow",
     "waiting": "yellow",
     "connecting": "yellow",
     "slow": "red",
@@ -36,6 +39,13 @@ def colored(line: str, word: str, state: str) -> str:
 def plain(value: object, limit_chars: int = 300) -> str:
     """A value of the report, which may come from a peer, made safe for a terminal."""
     return printable(str(value), limit_chars)
+
+
+def shown_pause(pause: Mapping[str, Any]) -> str:
+    """``since 2026-11-26 10:00 +0000, until 2026-11-26 10:30 +0000 (stocktaking)``."""
+    until = f", until {shown_moment(pause['until'])}" if pause["until"] is not None else ""
+    reason = f" ({plain(pause['reason'])})" if pause["reason"] else ""
+    return f"since {shown_moment(pause['since'])}{until}{reason}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

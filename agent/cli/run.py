@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agent.cli.options import FILE, config_file, config_option, given_settings, no_fast_path_option, token_file_option
+
+if TYPE_CHECKING:  # only the run itself pays for the import
+    from agent.source import Source
 
 
 @click.command(
     epilog="""\b
 Examples:
   prestashop-agent run -v
+  prestashop-agent run --once                connect, look at every store, and leave
   prestashop-agent run --config ./agent.toml --token-file ./token --state-dir ./state
 
 Ctrl-C (or SIGTERM) lets running exchanges finish, a second one leaves at once; SIGHUP reads the settings anew.
+Leaves with 0, 78 when the settings cannot work, 130 after a second Ctrl-C; with --once: 0 when all is well, 1 when not.
 """
 )
 @config_option
 @click.option("-v", "--verbose", is_flag=True, help="Show all events.")
+@click.option("--once", is_flag=True, help="Connect, look at every store, say how it went, and leave.")
 @token_file_option
 @click.option("--state-dir", type=FILE, metavar="DIR", help="Where the instance's id lives.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Default: text on a terminal.")
@@ -30,13 +38,13 @@ def run(
     context: click.Context,
     config: Path | None,
     verbose: bool,
+    once: bool,
     token_file: Path | None,
     state_dir: Path | None,
     log_format: str | None,
     no_fast_path: bool,
 ) -> int:
     """Connect to the integration server and serve the stores until told to stop."""
-    from agent.daemon import run_daemon
     from agent.source import Source
 
     overrides = given_settings(
@@ -46,4 +54,25 @@ def run(
         log__format=log_format,
         log__level="debug" if verbose else None,
     )
-    return run_daemon(Source(config_file(context, config), dict(os.environ), overrides, is_root=os.geteuid() == 0))
+    source = Source(config_file(context, config), dict(os.environ), overrides, is_root=os.geteuid() == 0)
+    if once:
+        return _once(source)
+    from agent.daemon import run_daemon
+
+    return run_daemon(source)
+
+
+def _once(source: Source) -> int:
+    from agent.cli.once_page import once_lines, once_verdict
+    from agent.errors import EXIT_FAILURE
+    from agent.once import Seen, run_once
+
+    width = min(shutil.get_terminal_size().columns, 110)
+
+    def tell(seen: Seen) -> None:
+        for line in once_lines(seen, width):
+            click.echo(line)
+
+    is_well = run_once(source, tell)
+    click.echo(once_verdict(is_well=is_well))
+    return 0 if is_well else EXIT_FAILURE

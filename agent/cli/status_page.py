@@ -6,18 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agent.cli.durations import shown_duration, shown_moment, shown_round_trip
-from agent.cli.page import colored, counted, entry, plain
+from agent.cli.page import colored, counted, entry, plain, shown_pause
+from agent.cli.status_errors import last_errors
 
 Report = Mapping[str, Any]
 
-_WORDS: Final = {
+WORDS: Final = {
     "authenticating": "logging in",
     "waiting": "down",
     "slow": "turned away",
     "idle": "starting",
 }
-_HEADLINES: Final = {"refused": "turned away: see below"}
+HEADLINES: Final = {"refused": "turned away: see below"}
 _SERVES_ON: Final = "serves on until what runs has ended"
+_ERRORS_SHOWN: Final = 5
 _PAST_S: Final = 3600  # what was mended longer ago than that says nothing of today
 
 
@@ -25,7 +27,7 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
     """The lines for ``report``, each at most ``width`` wide where words allow; ``now`` is Unix seconds."""
     since = shown_moment(now - report["uptime_s"])
     state = plain(report["state"])
-    word = _HEADLINES.get(state, state)
+    word = HEADLINES.get(state, state)
     yield colored(f"prestashop-agent {plain(report['version'])} is {word}", word, state)
     running = f"{report['pid']}, running since {since} ({shown_duration(report['uptime_s'])})"
     yield from entry("Process", running, width)
@@ -40,10 +42,18 @@ def status_page(report: Report, *, width: int, now: float) -> Iterator[str]:
             yield from entry("", text, width)
     yield ""
     if not report["stores"] and report["state"] != "starting":
-        yield from entry("Stores", "none is open: add a [[stores]] table with the url of a shop", width)
+        yield from entry("Stores", "none is open; to open one: prestashop-agent stores add URL", width)
     for store in report["stores"]:
         yield from entry("Store", plain(store["url"]), width)
         yield from entry("", f"{plain(' '.join(store['methods']))}; {_connections(store)}", width)
+        yield from _held_back(store, width)
+        if len(report["stores"]) > 1 and (store.get("ended") or store.get("in_flight")):
+            yield from entry("", _exchanges(store), width)
+    errors = last_errors(report, now=now, at_most=_ERRORS_SHOWN)
+    if errors:
+        yield ""
+    for name, (clock, text) in zip(("Last errors", *[""] * len(errors)), errors, strict=False):
+        yield from entry(name, f"{clock}  {text}", width)
 
 
 def _exchanges(exchanges: Report) -> str:
@@ -53,7 +63,7 @@ def _exchanges(exchanges: Report) -> str:
 
 def _tunnel(tunnel: Report, width: int, *, is_leaving: bool) -> Iterator[str]:
     state = plain(tunnel["state"])
-    word = _WORDS.get(state, state)
+    word = WORDS.get(state, state)
     down_s = tunnel.get("down_s") if state == "waiting" else None  # not since the last attempt: since it was up
     words = [f"{word} for {shown_duration(tunnel['since_s'] if down_s is None else down_s)}"]
     if is_leaving and state == "ready":
@@ -93,6 +103,18 @@ def _ending(tunnel: Report, told: dict[tuple[str, str], int]) -> Iterator[str]:
 
 def _is_up(tunnel: Report) -> bool:
     return tunnel["state"] in {"ready", "draining"}
+
+
+def _held_back(store: Report, width: int) -> Iterator[str]:
+    """A pause, which ends by a command, and a limit, when it was reached."""
+    pause = store.get("paused")
+    if pause is not None:
+        first, *more = entry("", f"paused {shown_pause(pause)}: prestashop-agent resume ends it", width)
+        yield colored(first, "paused", "paused")
+        yield from more
+    if store.get("limited"):
+        times = counted(store["limited"], "request")
+        yield from entry("", f"over {store['max_requests_per_minute']} a minute: {times} since the start", width)
 
 
 def _connections(store: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -73,6 +74,14 @@ class ProbeAnswer:
     def redirected_by_prestashop(self) -> bool:
         """True for a redirect of PrestaShop's own: it drops ``/api/`` and carries the dispatcher's ``url`` along."""
         return _DISPATCHER.search(self.field(b"location")) is not None
+
+    @property
+    def time_facts(self) -> dict[str, float]:
+        """``unix_time_s``, the clock of the web server, when it is said as RFC 9110 section 6.6.1 has it."""
+        try:
+            return {"unix_time_s": parsedate_to_datetime(self.field(b"date").decode("ascii")).timestamp()}
+        except (ValueError, OverflowError):
+            return {}
 
     @property
     def redirect_place(self) -> tuple[str, str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agent.forward.target import ForwardTimeouts, StoreTable
+from agent.pause import Pause
+from agent.store_url import Store
 
 if TYPE_CHECKING:  # an exchange knows its context
     from agent.forward.exchange import ForwardExchange
@@ -15,7 +18,10 @@ if TYPE_CHECKING:  # an exchange knows its context
 
 @dataclass(frozen=True, slots=True)
 class ExchangeRecord:
-    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing."""
+    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing.
+
+    ``summed_up``: one of many over a limit, which are told of together.
+    """
 
     request_id: str
     store: str
@@ -26,6 +32,8 @@ class ExchangeRecord:
     elapsed_s: float
     bytes_to_store: int
     bytes_from_store: int
+    trace_id: str = ""
+    summed_up: bool = False
 
 
 class ForwardContext:
@@ -59,6 +67,11 @@ class ForwardContext:
         """Exchanges that run."""
         return len(self._running)
 
+    def active_by_store(self) -> Counter[str]:
+        """Exchanges that run, by their store as the log names it; "" while, or because, none was found."""
+        targets = (exchange._target for exchange in self._running)  # noqa: SLF001 - an exchange is its context's own
+        return Counter(str(target.rule.store) if target is not None else "" for target in targets)
+
     def spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a task that belongs to this context until it ends or ``close`` is called."""
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
@@ -79,6 +92,13 @@ class ForwardContext:
         if self.record is not None:
             self.record(record)
         self._ended.set()
+
+    def stop_paused(self, pause_of: Callable[[Store], Pause | None]) -> int:
+        """Stop the exchanges that run with paused stores, now; how many there were."""
+        before = self.active
+        for exchange in tuple(self._running):
+            exchange.stop(pause_of)
+        return before - self.active
 
     async def begun_have_ended(self) -> None:
         """Wait until the exchanges that run now have ended; those that begin meanwhile do not count."""

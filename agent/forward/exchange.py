@@ -7,25 +7,22 @@ that is sent; no request goes twice, but for a read without a body whose kept co
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agent.body import tracker_for
-from agent.errors import (
-    BadRequest,
-    ClientTimeout,
-    ExchangeError,
-    MessageError,
-    PolicyDenied,
-    StoreBadResponse,
-    StoreTimeout,
-)
+from agent.errors import BadRequest, ClientTimeout, ExchangeError, MessageError, StoreBadResponse, StoreTimeout
+from agent.forward.admission import admit
 from agent.forward.context import ExchangeRecord
+from agent.forward.gate import StoreLimited, StorePaused
 from agent.forward.origin import OriginConnection
 from agent.forward.target import StoreTarget
 from agent.http1 import Framing, RequestHead, ResponseHead
-from agent.policy import judge, sent_content_type
+from agent.pause import Pause
 from agent.response_reader import ResponseReader
 from agent.rewrite import request_head, response_from_store, wants_json
+from agent.store_url import Store
+from agent.trace_context import trace_id
 
 if TYPE_CHECKING:
     from agent.forward.session import ForwardSession
@@ -67,21 +64,16 @@ class ForwardExchange:
     def begin(self, rest: bytes) -> None:
         """Judge the head and find the way to its store; ``rest`` is what came behind the head."""
         head = self._head
-        target, path = self._session.context.table.find(head.target)
-        self._target = target
-        if target is None:
-            self._fail(PolicyDenied("This agent's settings name no store at that address."))
-            return
-        content_type = sent_content_type(head.method, head.get(b"content-type"))
-        decision = judge(target.rule, head.method, path, content_type)
-        if not decision.allowed:
-            self._fail(PolicyDenied(decision.detail))
+        self._target, path = self._session.context.table.find(head.target)
+        try:
+            target, self._method = admit(self._target, head, path)
+        except ExchangeError as error:
+            self._fail(error)
             return
         if rest and self._body.done:
             self._fail(BadRequest("Bytes follow a request that has no body."), close=True)
             return
-        self._method = decision.method
-        self._replayable = decision.method in _SAFE and self._body.done
+        self._replayable = self._method in _SAFE and self._body.done
         self._sent_head = request_head(head, path, target.host, extra=target.extra_fields)
         if rest:
             self._pending.append(rest)
@@ -232,6 +224,14 @@ class ForwardExchange:
         self._let_go()
         self._record(0, reason)
 
+    def stop(self, pause_of: Callable[[Store], Pause | None]) -> None:
+        """Stop it when its store is paused: by an answer where none has begun, else by a cut."""
+        pause = pause_of(self._target.rule.store) if self._target is not None else None
+        if pause is not None:
+            is_write = self._method not in _SAFE and self._bytes_to_store > 0
+            self._let_go()
+            self._fail(StorePaused(pause.sentence, outcome_unknown=is_write), close=True)
+
     # -- ends ----------------------------------------------------------------------------------------------------
 
     def _answered(self) -> None:
@@ -257,7 +257,7 @@ class ForwardExchange:
             self._record(head.status, error.name)
             self._session.cut(error.name)
             return
-        self._record(error.status, error.name)
+        self._record(error.status, error.name, summed_up=isinstance(error, StoreLimited))
         self._session.answer(
             error,
             as_json=wants_json(self._head.fields, self._head.target),
@@ -280,21 +280,21 @@ class ForwardExchange:
     def _rewrite(self, head: ResponseHead) -> bytes:
         return response_from_store(head, last=not self._body.done)  # an early answer may end the channel
 
-    def _record(self, status: int, error: str) -> None:
+    def _record(self, status: int, error: str, *, summed_up: bool = False) -> None:
         if self._recorded:
             return
         self._recorded = True
-        self._session.context.ended(
-            self,
-            ExchangeRecord(
-                request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
-                store=str(self._target.rule.store) if self._target is not None else "",
-                method=self._method,
-                target=self._head.target,
-                status=status,
-                error=error,
-                elapsed_s=self._session.loop.time() - self._began_at,
-                bytes_to_store=self._bytes_to_store,
-                bytes_from_store=self._bytes_from_store,
-            ),
+        record = ExchangeRecord(
+            request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
+            store=str(self._target.rule.store) if self._target is not None else "",
+            method=self._method,
+            target=self._head.target,
+            status=status,
+            error=error,
+            elapsed_s=self._session.loop.time() - self._began_at,
+            bytes_to_store=self._bytes_to_store,
+            bytes_from_store=self._bytes_from_store,
+            summed_up=summed_up,
+            trace_id=trace_id(self._head.fields),
         )
+        self._session.context.ended(self, record)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.errors import SettingsError
+from agent.forward.gate import StoreGate
 from agent.forward.pool import OriginPool
 from agent.php_query import php_value
 from agent.policy import Rule
@@ -29,13 +30,14 @@ class StoreTarget:
     """One store that is open.
 
     ``host`` is what the store sees in ``Host``; ``extra_fields`` are further request fields (lower case) that may
-    pass. ``pool`` keeps the connections.
+    pass. ``pool`` keeps the connections, ``gate`` holds back what the policy alone would let pass.
     """
 
     rule: Rule
     host: bytes
     pool: OriginPool
     extra_fields: frozenset[bytes] = frozenset()
+    gate: StoreGate = field(default_factory=StoreGate)
     prefix: bytes = field(init=False)
 
     def __post_init__(self) -> None:

@@ -28,6 +28,14 @@ def split_address(text: str) -> tuple[str, int]:
     return found["host"].strip("[]"), int(found["port"])
 
 
+def is_loopback(host: str) -> bool:
+    """Is it this machine alone that reaches ``host``? A name may be any address, but for ``localhost``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def why_not_listening(what: str, host: str, port: int, error: OSError, *, option: str, setting: str) -> str:
     """The sentence for a listener that could not be opened, with the option and the setting that name its address."""
     # asyncio puts a text of its own around the system's; the name of a host that does not resolve has no errno.

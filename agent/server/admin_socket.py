@@ -34,6 +34,11 @@ class AdminSocket:
         """Connections of commands that are open now."""
         return len(self._server.server_state.connections)
 
+    @property
+    def is_serving(self) -> bool:
+        """True while it answers."""
+        return self._task is not None and not self._task.done()
+
     async def start(self) -> None:
         """Listen. Raises StartError when the path is too long, not writable, or served by a living process."""
         listening = self._socket.listen(_BACKLOG)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 import uvloop
 
-from agent.log import configure_logging
+from agent.log import IS_JSON, configure_logging
 from agent.server.data_directory import hold_data_directory
 from agent.server.inherited_sockets import InheritedSockets
 from agent.server.notice_assembly import notice_sender
@@ -21,6 +21,8 @@ from agent.server.panel_open import Announce
 from agent.server.running import running
 from agent.server.settings import ServerSettings
 from agent.server.state import opened_state
+from agent.service_life import ServiceLife
+from agent.systemd import ServiceManager
 
 _ON_HANGUP: Final = "Settings are read at the start only: restart this server (SIGTERM loses no request)."
 
@@ -35,13 +37,13 @@ def run_server(
     ``announce`` gets one line per listener; ``ready_file`` is written, whole, as JSON when all of them listen.
     Raises StartError or SettingsError, one sentence, when it cannot start.
     """
-    log_format = {"auto": None, "json": True, "text": False}[settings.log.format]
-    configure_logging(settings.log.level, log_format)
+    configure_logging(settings.log.level, IS_JSON[settings.log.format])
     os.umask(0o077)
     allow_open_files()
     inherited = InheritedSockets.take(os.environ, os.getpid())
+    manager = ServiceManager.take(os.environ, os.getpid())
     with hold_data_directory(settings.data_dir):
-        uvloop.run(_serve(settings, environ, announce, ready_file, inherited))
+        uvloop.run(_serve(settings, environ, announce, ready_file, inherited, manager))
 
 
 async def _serve(
@@ -50,6 +52,7 @@ async def _serve(
     announce: Announce,
     ready_file: Path | None,
     inherited: InheritedSockets,
+    manager: ServiceManager,
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 
@@ -65,7 +68,12 @@ async def _serve(
     async with opened_state(settings, environ) as state:
         if state.host_key.created:
             announce(f"host key  made, {state.host_key.fingerprint}")
-        async with running(state, announce, ready_file, inherited, hurry, stop.set, send_notice):
+        async with (
+            ServiceLife(manager) as life,  # the outer one: it tells of the drain, too
+            running(state, announce, ready_file, inherited, hurry, stop.set, send_notice) as report,
+        ):
+            life.ready(report.sentence, report.stuck)
             await stop.wait()
+            life.stopping()
             _LOG.info("server.stopping", drain_timeout_s=settings.drain_timeout_s)
     _LOG.info("server.stopped")

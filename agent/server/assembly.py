@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+
 from agent.errors import SettingsError
 from agent.forward.target import ForwardTimeouts
 from agent.server.addresses import split_address
@@ -71,6 +73,16 @@ class WebListener:
                 "can read."
             ) from None
         return context
+
+    def certificate_ends_at(self) -> float | None:
+        """When the certificate ends that is given out (unix time); None without TLS, or when it cannot be told."""
+        if self.tls_certificate_file is None:
+            return None
+        try:
+            first = x509.load_pem_x509_certificates(self.tls_certificate_file.read_bytes())[0]
+        except (OSError, ValueError):  # ``tls`` has said what is wrong, or will
+            return None
+        return first.not_valid_after_utc.timestamp()
 
 
 def gateway_listener(settings: ServerSettings) -> WebListener:

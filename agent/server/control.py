@@ -23,6 +23,8 @@ from agent.tunnel.messages import (
     Heartbeat,
     HeartbeatAck,
     Hello,
+    Measure,
+    MeasureAck,
     Message,
     Welcome,
 )
@@ -62,6 +64,7 @@ class AgentConversation:
         self._config = context.config
         self._version = context.version
         self._link = link
+        self._turned_away = context.turned_away
         self._hello: Hello | None = None
         self.stream = ControlStream(self._message, link.broken)
 
@@ -85,6 +88,9 @@ class AgentConversation:
             take = self._link.tunnel.inbox.get(message.id) if self._link.tunnel is not None else None
             if take is not None:
                 take(message)
+        elif isinstance(message, Measure):
+            if self._hello.kind == "probe":
+                self.stream.send(MeasureAck(sequence=message.sequence))
         elif isinstance(message, Bye):
             reason = printable(message.reason) or message.goodbye.value
             log.debug("tunnel.bye", **self._link.names(), code=printable(message.code), reason=reason)
@@ -100,6 +106,7 @@ class AgentConversation:
             return
         self._hello = hello
         if not self._record.enabled:
+            self._turned_away[Goodbye.DISABLED] += 1
             log.info("agent.turned_away", **self._link.names(), reason="disabled")
             self._link.dismiss(Goodbye.DISABLED, "this agent is disabled")
             return
@@ -113,6 +120,7 @@ class AgentConversation:
                 version=self._version,
                 heartbeat_interval_s=self._config.heartbeat_interval_s,
                 next_pins=list(self._config.next_pins),
+                unix_time_s=time.time(),
             )
         )
         if serves:
@@ -129,7 +137,7 @@ class AgentConversation:
         if (hello.instance_id, hello.tunnel_index, hello.kind) != (first.instance_id, first.tunnel_index, first.kind):
             self._link.broken("A second hello has another identity.")
         elif self._link.tunnel is not None:
-            self._link.tunnel.set_rules(tuple(grant.to_rule() for grant in hello.stores))
+            self._link.tunnel.set_rules(hello.rules, hello.paused)
             self._registry.rules_changed(self._link.tunnel)
 
     def _turn_away(self, hello: Hello, holder: Tunnel) -> None:
@@ -137,6 +145,7 @@ class AgentConversation:
 
         Not the whole instance id: who knows it could join as a further tunnel of that instance.
         """
+        self._turned_away[Goodbye.PLACE_TAKEN] += 1
         log.warning(
             "agent.place_taken",
             **self._link.names(),

@@ -14,7 +14,7 @@ from typing import Final
 from agent.errors import SettingsError, StartError
 from agent.lock_file import LockHeldError, lock_directory
 from agent.server.db.full_disk import DiskFullError, is_full
-from agent.server.whole_file import whole_file
+from agent.whole_file import whole_file
 
 LOCK_FILE: Final = "integration-server.lock"
 

@@ -61,13 +61,18 @@ class Visitor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DoorReport:
-    """The door now and, since the start of the process, at its fullest; how many were turned away, by reason."""
+    """The door now and, since the start of the process, at its fullest; how many were turned away, by reason.
+
+    ``logged_in`` and ``failed`` count logins since then; a connection fails once for each wrong secret.
+    """
 
     inside: int = 0
     inside_max: int = 0
     waiting: int = 0
     waiting_max: int = 0
     turned_away: Mapping[str, int] = field(default_factory=dict)
+    logged_in: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -88,7 +93,7 @@ class Doorkeeper:
         self._line: WaitingLine[Visitor] = WaitingLine(limits.waiting_max, limits.waiting_per_source_max)
         self._failures_max = limits.free_failures + 1 + math.ceil(math.log2(max(limits.penalty_max_s, 1.0)))
         self._turned_away: Counter[Refusal] = Counter()
-        self._inside_max = self._waiting_max = 0
+        self._inside_max = self._waiting_max = self._logged_in = self._failed = 0
         self._records: dict[str, _Record] = {}
 
     def __repr__(self) -> str:
@@ -112,6 +117,8 @@ class Doorkeeper:
             len(self._line),
             self._waiting_max,
             {refusal.name.lower(): self._turned_away[refusal] for refusal in Refusal},
+            self._logged_in,
+            self._failed,
         )
 
     def enter(self, source: str, visitor: Visitor) -> Refusal | None:
@@ -183,6 +190,7 @@ class Doorkeeper:
     def failed(self, source: str) -> None:
         """A wrong secret, or a login that never came: count it, and bar the source for a while."""
         now = self._clock()
+        self._failed += 1
         record = self._records.pop(source, None) or _Record(0.0, now, 0.0)
         forgiven = (now - record.counted_at) / self._limits.forgive_s
         # No more is counted than the longest penalty needs: all is forgiven within minutes, whatever went on before.
@@ -197,6 +205,7 @@ class Doorkeeper:
 
     def succeeded(self, source: str) -> None:
         """A login: what failed before from there is forgotten."""
+        self._logged_in += 1
         self._records.pop(source, None)
 
 

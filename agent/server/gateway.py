@@ -64,6 +64,11 @@ class Gateway:
         return len(self._clients)
 
     @property
+    def is_serving(self) -> bool:
+        """True while it accepts connections."""
+        return bool(self._servers) and all(server.is_serving() for server in self._servers)
+
+    @property
     def cloud(self) -> CloudForwarder:
         """What dials the stores of mode Cloud."""
         return self._cloud

@@ -44,6 +44,7 @@ class GatewayRecord:
     ``waited_s`` is the time until the request was handed to a channel (place, tunnel, channel), ``first_byte_s`` until
     the first byte of the answer, both from the begin and None where it did not come so far. ``tunnel_s`` is the
     tunnel's share in between: the round trip that the agent measured last, None where nobody does, 0 in mode Cloud.
+    ``trace_id`` is the one of the caller's ``traceparent``, "" without one.
     """
 
     request_id: str
@@ -60,6 +61,7 @@ class GatewayRecord:
     waited_s: float | None = None
     first_byte_s: float | None = None
     tunnel_s: float | None = None
+    trace_id: str = ""
 
     @property
     def store_s(self) -> float | None:
@@ -101,6 +103,11 @@ class GatewayContext:
     def active(self) -> int:
         """Exchanges that run or wait."""
         return len(self._running)
+
+    @property
+    def queued(self) -> int:
+        """Of those, how many wait for a place within their connection's concurrency."""
+        return sum(admission.waiting for admission in self._admissions.values())
 
     @property
     def leaving(self) -> bool:

@@ -135,6 +135,7 @@ class NoticeDelivery:
         return None
 
     async def _give_up(self, delivery: WaitingDelivery) -> None:
+        self._plane.deliveries["given_up"] += 1
         before = f" The last attempt: {delivery.error}" if delivery.error else ""
         await self._noted(lambda: note_failed(self._plane, delivery, _TOO_LATE + before, None, attempted=False))
         _LOG.warning("notices.given_up", target=delivery.target["name"], notice_id=delivery.message.id)
@@ -142,6 +143,7 @@ class NoticeDelivery:
     async def _settle(self, delivery: WaitingDelivery, failure: NotDeliveredError | None) -> None:
         """Note what came of an attempt, and when the next one is due."""
         target_id = delivery.target["id"]
+        self._plane.deliveries["delivered" if failure is None else "failed"] += 1
         if failure is None:
             self._failures.pop(target_id, None)
             await self._noted(lambda: note_delivered(self._plane, delivery))

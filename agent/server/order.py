@@ -15,6 +15,7 @@ from agent.rewrite import REQUEST_ID_FIELD, request_head, wants_json
 from agent.server.credentials import client_key
 from agent.server.routes import KeyGrant, Route, RoutingTable
 from agent.target import gateway_target, store_target
+from agent.trace_context import trace_id
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _RIGHTS = (Denial.METHOD, Denial.RESOURCE)
@@ -24,7 +25,8 @@ _RIGHTS = (Denial.METHOD, Denial.RESOURCE)
 class Order:
     """One request as the gateway has understood it.
 
-    ``sent_head`` is what goes into the tunnel; ``error`` is set when it must not go anywhere.
+    ``sent_head`` is what goes into the tunnel; ``error`` is set when it must not go anywhere; ``trace_id`` is the
+    caller's, "" where it gave none.
     """
 
     request_id: bytes
@@ -36,6 +38,7 @@ class Order:
     target: bytes = field(default=b"", repr=False)
     sent_head: bytes = field(default=b"", repr=False)
     error: ExchangeError | None = None
+    trace_id: str = ""
 
     @property
     def plain_head(self) -> bytes:
@@ -95,6 +98,7 @@ def take_order(head: RequestHead, table: RoutingTable, now: float) -> Order:
     Raises ``MessageError`` for a target that is none.
     """
     order = Order(request_id_of(head), head, wants_json(head.fields, head.target))
+    order.trace_id = trace_id(head.fields)
     slug, rest = gateway_target(head.target)
     found = table.find(slug, client_key(head, rest), now)
     if found is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def own_addresses(proc: Path = Path("/proc/net")) -> frozenset[Address]:
+def own_addresses(proc: Path = Path("/proc/self/net")) -> frozenset[Address]:
     """Every address of every interface, as Linux lists them; empty where there is no /proc."""
     found: set[Address] = set()
     # fib_trie: "|-- 192.0.2.7" followed by "/32 host LOCAL"

@@ -32,6 +32,7 @@ class OpenPanel:
     port: int
     url: str
     reason: str
+    is_serving: Callable[[], bool]
 
     @property
     def report(self) -> ListenerReport:
@@ -59,7 +60,8 @@ async def panel_open(
     if listening.reason:
         _LOG.warning("panel.loopback_only", reason=listening.reason)
     try:
-        yield OpenPanel(listening.host, listening.port, listening.url(tls is not None), listening.reason)
+        url = listening.url(tls is not None)
+        yield OpenPanel(listening.host, listening.port, url, listening.reason, lambda: server.is_serving)
     finally:
         await server.close()
 

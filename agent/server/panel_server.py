@@ -27,10 +27,21 @@ WHOLE_REQUEST_S: Final = 20.0
 
 
 class PanelServer:
-    """One listener for browsers and programs; ``close`` ends what streams."""
+    """One listener for browsers and programs; ``close`` ends what streams.
 
-    def __init__(self, app: ASGIApp, tls: ssl.SSLContext | None, *, whole_request_s: float = WHOLE_REQUEST_S) -> None:
+    ``called`` names it in errors, with the option and the setting of its address.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        tls: ssl.SSLContext | None,
+        *,
+        whole_request_s: float = WHOLE_REQUEST_S,
+        called: tuple[str, str, str] = ("The panel", "--panel-listen", "panel.listen"),
+    ) -> None:
         self._tls = tls
+        self._called = called
         config = uvicorn.Config(
             app,
             http=functools.partial(PromptProtocol, whole_request_s=whole_request_s),  # type: ignore[arg-type] # it is called
@@ -50,10 +61,15 @@ class PanelServer:
         self._server = EmbeddedUvicorn(config)
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_serving(self) -> bool:
+        """True while it answers."""
+        return self._task is not None and not self._task.done()
+
     async def start(self, host: str, port: int, passed: Sequence[socket.socket] = ()) -> int:
         """Listen there, or on the sockets that were passed on; the port. Raises StartError."""
         sockets = list(passed) or [self._open(host, port)]
-        self._task = asyncio.create_task(self._server.serve(sockets=sockets), name="panel")
+        self._task = asyncio.create_task(self._server.serve(sockets=sockets), name=self._called[2])
         listening: int = sockets[0].getsockname()[1]
         return listening
 
@@ -64,14 +80,12 @@ class PanelServer:
             await self._task
             self._task = None
 
-    @staticmethod
-    def _open(host: str, port: int) -> socket.socket:
+    def _open(self, host: str, port: int) -> socket.socket:
         try:
             family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
                 0
             ]
             return socket.create_server((str(address[0]), port), family=family, backlog=_BACKLOG, reuse_port=False)
         except OSError as error:
-            raise StartError(
-                why_not_listening("The panel", host, port, error, option="--panel-listen", setting="panel.listen")
-            ) from None
+            name, option, setting = self._called
+            raise StartError(why_not_listening(name, host, port, error, option=option, setting=setting)) from None

@@ -50,4 +50,5 @@ class Refusal:
             elapsed_s=0.0,
             bytes_up=0,
             bytes_down=0,
+            trace_id=order.trace_id if order is not None else "",
         )

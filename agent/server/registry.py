@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from operator import attrgetter
 from typing import Final
 
@@ -33,13 +33,22 @@ class Change(Enum):
     RULES = "rules"
 
 
+class Departure(StrEnum):
+    """Why a tunnel was removed: it ended, a newer one of its identity took over, or its agent may not be here."""
+
+    ENDED = "ended"
+    REPLACED = "replaced"
+    EVICTED = "evicted"
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryEvent:
-    """One change, told to subscribers after it was made."""
+    """One change, told to subscribers after it was made; ``departure`` is of a tunnel that was removed."""
 
     change: Change
     tunnel: Tunnel
     reason: str = ""
+    departure: Departure = Departure.ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,10 @@ class Registry:
 
         return unsubscribe
 
+    def counts(self) -> tuple[int, int]:
+        """Agents that have a tunnel, and tunnels."""
+        return len(self._tunnels), sum(map(len, self._tunnels.values()))
+
     def snapshot(self) -> tuple[TunnelSnapshot, ...]:
         """All tunnels, for the control plane."""
         return tuple(TunnelSnapshot.of(tunnel) for tunnels in self._tunnels.values() for tunnel in tunnels)
@@ -166,7 +179,7 @@ class Registry:
         """The tunnel is READY. One of the same identity is let go first, then told that it is replaced."""
         for old in self.tunnels(tunnel.agent_id):
             if old.identity == tunnel.identity:
-                self.remove(old, "replaced")
+                self.remove(old, "replaced", Departure.REPLACED)
                 old.disconnect(TOO_MANY_CONNECTIONS, "replaced", Goodbye.REPLACED)
         self._tunnels.setdefault(tunnel.agent_id, []).append(tunnel)
         self._is_back(tunnel)
@@ -175,7 +188,7 @@ class Registry:
             tunnel.channels = self._pool_factory(tunnel)
         self._tell(RegistryEvent(Change.READY, tunnel))
 
-    def remove(self, tunnel: Tunnel, reason: str) -> None:
+    def remove(self, tunnel: Tunnel, reason: str, departure: Departure = Departure.ENDED) -> None:
         """The tunnel is gone or about to go; nothing happens when it was removed before."""
         tunnels = self._tunnels.get(tunnel.agent_id, [])
         if tunnel not in tunnels:
@@ -191,7 +204,7 @@ class Registry:
                 pool.close()
             except Exception:  # a defect there must not keep the connection from being cleared away
                 log.exception("registry.pool_failed", agent_id=tunnel.agent_id)
-        self._tell(RegistryEvent(Change.REMOVED, tunnel, reason))
+        self._tell(RegistryEvent(Change.REMOVED, tunnel, reason, departure))
 
     def set_leaving(self, tunnel: Tunnel, reason: str) -> None:
         """Choose this tunnel only where no other can serve: its agent leaves when what runs has ended."""
@@ -233,7 +246,7 @@ class Registry:
         going = [link for link, secret_id in self._links.get(agent_id, {}).items() if secret_id not in kept]
         for tunnel in self.tunnels(agent_id):
             if not kept or tunnel.link in going:
-                self.remove(tunnel, reason)
+                self.remove(tunnel, reason, Departure.EVICTED)
         if not kept:
             self._last_served.pop(agent_id, None)
         for link in going:

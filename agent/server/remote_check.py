@@ -14,6 +14,7 @@ from agent.doctor.report import CheckReport, Layer, Step, StepState
 from agent.server.registry import Change, Registry, RegistryEvent
 from agent.server.routes import Route
 from agent.server.tunnel import Tunnel
+from agent.store_command import LIST_COMMAND
 from agent.tunnel.check_messages import CHECK_FEATURE, INITIALS, STEPS_MAX, Check, CheckDone, CheckStep
 from agent.tunnel.text import printable
 
@@ -94,7 +95,7 @@ class _Asked:
             if message.busy:
                 step = _failed("agent_busy", refusal, "Test again in a minute.")
             else:
-                step = _failed("policy_denied", refusal, "Look at the settings of the agent.")
+                step = _failed("policy_denied", refusal, f"What it opens says, on its machine: {LIST_COMMAND}.")
             self.steps.append(step)
             self._on_step(step)
         elif not self.steps:

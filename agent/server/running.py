@@ -17,11 +17,14 @@ from agent.server.admin_socket import AdminSocket
 from agent.server.api.application import create_application
 from agent.server.assembly import cloud_forwarder, gateway_limits, gateway_listener, ssh_config
 from agent.server.channel_pool import ChannelPool
+from agent.server.exchange_counts import ExchangeCounts
 from agent.server.gateway import Gateway
 from agent.server.gateway_context import GatewayRecord
 from agent.server.inherited_sockets import InheritedSockets
 from agent.server.internal import ask
 from agent.server.listening import listen_for_agents, listen_for_integrations
+from agent.server.metrics.tunnel_counts import TunnelCounts
+from agent.server.metrics_open import measured
 from agent.server.operations.agent_tokens import keep_sweeping
 from agent.server.operations.key_use import keep_noting_use
 from agent.server.operations.notice_message import SendNotice
@@ -33,6 +36,7 @@ from agent.server.ready_file import write_ready_file
 from agent.server.registry import Registry
 from agent.server.routes import Route
 from agent.server.self_report import SelfReport
+from agent.server.service_report import ServiceReport
 from agent.server.sshd import SshEndpoint
 from agent.server.state import ServerState
 from agent.server.traffic import ExchangeEntry, Traffic
@@ -56,7 +60,7 @@ async def running(
     hurry: asyncio.Event,
     on_lost: Callable[[], None],
     send_notice: SendNotice,
-) -> AsyncIterator[None]:
+) -> AsyncIterator[ServiceReport]:
     """All listeners, in the order in which one needs the other; taken down in the reverse order.
 
     ``on_lost`` is called when another server has taken the database; ``send_notice`` sends what is noticed.
@@ -77,12 +81,15 @@ async def running(
         )
 
     places = PlaceAudit()
-    traffic = Traffic()
+    traffic, exchanges, tunnels = Traffic(), ExchangeCounts(), TunnelCounts()
 
     def note(record: GatewayRecord) -> None:
-        _log_exchange(traffic.note(record))
+        entry = traffic.note(record)
+        exchanges.note(record, failed=entry.failed)
+        _log_exchange(entry)
 
     registry = Registry(make_pool)
+    registry.subscribe(tunnels.note)
     gateway = Gateway(
         state.live.routing,
         registry,
@@ -136,14 +143,27 @@ async def running(
             asyncio.create_task(keep_noting_use(plane), name="key-use"),
             asyncio.create_task(state.claim.keep(on_lost), name="database-claim"),
         ]
-        admin = AdminSocket(create_application(plane), settings.admin_socket_path)
+        told = await stack.enter_async_context(
+            measured(
+                plane,
+                settings,
+                registry=registry,
+                gateway=gateway,
+                endpoint=endpoint,
+                exchanges=exchanges,
+                tunnels=tunnels,
+            )
+        )
+        application = create_application(plane)
+        application.router.routes.extend(told.routes)
+        admin = AdminSocket(application, settings.admin_socket_path)
         await admin.start()
         stack.push_async_callback(admin.close)
         people = await stack.enter_async_context(panel_open(plane, settings, inherited))
         plane.listening_panel_url = people.url if people is not None else None
         stack.push_async_callback(_drained, gateway, settings.drain_timeout_s, hurry)  # early: status shows it
         watch = settings.watch
-        await stack.enter_async_context(
+        watches = await stack.enter_async_context(
             watching(plane, registry, test_interval_s=watch.test_interval_s, offline_after_s=watch.offline_after_s)
         )
 
@@ -153,6 +173,8 @@ async def running(
             announce(f"panel     {people.url}{f' ({people.reason})' if people.reason else ''}")
             await announce_first_link(plane, announce)
         announce(f"admin     {admin.path}")
+        if told.port is not None:
+            announce(f"metrics   http://{told.port.shown}/metrics")
         if integrations.reason:
             _LOG.warning("gateway.loopback_only", reason=integrations.reason)
         ready = {
@@ -161,6 +183,7 @@ async def running(
             "ssh": {"host": agents.host, "port": agents.port},
             "gateway": {"host": integrations.host, "port": integrations.port, "url": gateway_url},
             "panel": people.facts if people is not None else None,
+            "metrics": told.facts,
             "admin_socket": str(admin.path),
             "host_key": endpoint.fingerprint,
         }
@@ -169,7 +192,17 @@ async def running(
             stack.callback(lambda: ready_file.unlink(missing_ok=True))
         _LOG.info("server.ready", **ready)
         try:
-            yield
+            yield ServiceReport(
+                registry,
+                gateway,
+                {
+                    "ssh": lambda: endpoint.is_serving,
+                    "gateway": lambda: gateway.is_serving,
+                    "admin": lambda: admin.is_serving,
+                    "panel": lambda: people is None or people.is_serving(),
+                },
+                [*writing, *watches],
+            )
         finally:
             await stack.aclose()
             unsubscribe()
@@ -199,6 +232,7 @@ def _log_exchange(entry: ExchangeEntry) -> None:
     _LOG.info(
         "exchange.done",
         request_id=entry.request_id,
+        trace_id=entry.trace_id or None,
         connection=entry.connection,
         client_key_id=entry.key_id,
         method=entry.method,

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from agent.errors import SettingsError
 from agent.server.addresses import ListenAddress, Network, PublicAddress, PublicUrl
 from agent.server.settings_tables import (
+    MetricsSettings,
     NoticeSettings,
     PanelSettings,
     Patience,
@@ -29,6 +30,7 @@ NAME: Final = "integration-server"
 SYSTEM_CONFIG: Final = Path("/etc") / NAME / "server.toml"
 SYSTEM_DATA: Final = Path("/var/lib") / NAME
 SYSTEM_RUNTIME: Final = Path("/run") / NAME
+SHIPPED_DOWNLOADS: Final = Path("/usr/share") / NAME / "downloads"
 ADMIN_SOCKET: Final = "admin.sock"
 NOT_SETTINGS: Final = frozenset({f"{ENV_PREFIX}CONFIG", f"{ENV_PREFIX}KEY_RING"})
 
@@ -102,6 +104,11 @@ class ServerSettings(BaseSettings):
         description="postgresql://user:password@host/database; SQLite in data_dir without it. It holds a password: "
         "better in the environment, or in the systemd credential database-url.",
     )
+    downloads_dir: AbsolutePath | None = Field(
+        default=None,
+        description="Folder of the agent's packages, which the panel hands out under /downloads/ without a login. "
+        "Without it: downloads in data_dir, then /usr/share/integration-server/downloads.",
+    )
     public_ssh_address: PublicAddress | None = Field(
         default=None, description="host:port under which agents reach this server; several by commas."
     )
@@ -121,6 +128,7 @@ class ServerSettings(BaseSettings):
     panel: PanelSettings = PanelSettings()
     cloud: CloudSettings = CloudSettings()
     watch: WatchSettings = WatchSettings()
+    metrics: MetricsSettings = MetricsSettings()
     notices: NoticeSettings = NoticeSettings()
     smtp: SmtpSettings = SmtpSettings()
     log: LogSettings = LogSettings()
@@ -133,6 +141,13 @@ class ServerSettings(BaseSettings):
         if self.data_dir == SYSTEM_DATA:
             return SYSTEM_RUNTIME / ADMIN_SOCKET
         return self.data_dir / ADMIN_SOCKET
+
+    @property
+    def downloads_dirs(self) -> tuple[Path, ...]:
+        """Where the agent's packages are; new ones go into the first."""
+        if self.downloads_dir is not None:
+            return (self.downloads_dir,)
+        return (self.data_dir / "downloads", SHIPPED_DOWNLOADS)
 
     @property
     def gateway_is_protected(self) -> bool:
@@ -185,6 +200,6 @@ def read_settings(*, file: Path | None, environ: Mapping[str, str], overrides: M
         if (listener.tls_certificate_file is None) != (listener.tls_key_file is None):
             missing = "tls_key_file" if listener.tls_key_file is None else "tls_certificate_file"
             raise SettingsError(f'The setting "{table}.{missing}" is missing: TLS needs both certificate and key.')
-    if contradiction := settings.smtp.contradiction():
+    if contradiction := settings.smtp.contradiction() or settings.metrics.contradiction():
         raise SettingsError(contradiction)
     return settings

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from agent.server.addresses import EmailAddress, HostName, ListenAddress, Network
+from agent.server.addresses import EmailAddress, HostName, ListenAddress, Network, is_loopback, split_address
 from agent.settings import AbsolutePath
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
@@ -54,6 +54,27 @@ class WatchSettings(SettingsTable):
     certificate_warning_days: Annotated[int, Field(ge=1, le=365)] = Field(
         default=21, description="A store's certificate that ends within so many days is reported."
     )
+
+
+class MetricsSettings(SettingsTable):
+    """``[metrics]``: a port for Prometheus; /metrics, /livez and /readyz are on the admin socket in any case."""
+
+    listen: ListenAddress | None = Field(
+        default=None, description="Address for scrapes, such as 127.0.0.1:9463; no port without it."
+    )
+    allow_remote: bool = Field(
+        default=False,
+        description="Allow an address that other machines reach: they can read names of agents and connections.",
+    )
+
+    def contradiction(self) -> str:
+        """What does not fit together, as a sentence; "" when all does."""
+        if self.listen is None or self.allow_remote or is_loopback(split_address(self.listen)[0]):
+            return ""
+        return (
+            f'The setting "metrics.listen" is {self.listen}, which other machines may reach without a password: name '
+            "127.0.0.1 or [::1], or set metrics.allow_remote = true behind a firewall."
+        )
 
 
 class NoticeSettings(SettingsTable):

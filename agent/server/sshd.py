@@ -71,9 +71,22 @@ class SshEndpoint:
         return len(self._context.links)
 
     @property
+    def is_serving(self) -> bool:
+        """True while it accepts connections and looks after those that are there."""
+        is_watched = self._sweep is not None and not self._sweep.done()
+        return is_watched and all(acceptor.is_serving() for acceptor in self._acceptors)
+
+    @property
     def door(self) -> DoorReport:
         """Who logs in, waits for that, or was turned away."""
         return self._context.doorkeeper.report()
+
+    @property
+    def logins(self) -> dict[str, int]:
+        """Logins since the start by what came of them; who logged in may have been turned away afterwards."""
+        door = self.door
+        after = {goodbye.value: count for goodbye, count in self._context.turned_away.items()}
+        return {"ok": door.logged_in, "failed": door.failed, **door.turned_away, **after}
 
     @property
     def fingerprint(self) -> str:

@@ -46,4 +46,5 @@ class Tally:
             waited_s=self._sent_at - began_at if self._sent_at else None,
             first_byte_s=self.first_at - began_at if self.first_at else None,
             tunnel_s=self._pool.round_trip() if self._pool is not None else None,
+            trace_id=order.trace_id,
         )

@@ -43,6 +43,7 @@ class ExchangeEntry:
     store_ms: float | None
     bytes_up: int
     bytes_down: int
+    trace_id: str = ""
 
     @property
     def failed(self) -> bool:
@@ -145,6 +146,7 @@ class Traffic:
             store_ms=_milliseconds(record.store_s),
             bytes_up=record.bytes_up,
             bytes_down=record.bytes_down,
+            trace_id=record.trace_id,
         )
         self._entries.append(entry)
         bucket = self._bucket(now)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from agent.pause import Pause
 from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
 from agent.store_url import Store
@@ -72,12 +73,13 @@ class Tunnel:
     in_flight: int = 0
     channels: Any = None
     features: frozenset[str] = frozenset()  # what it said that it can
+    paused: Mapping[Store, Pause] = field(default_factory=dict)  # by the shop's administrator; for people to see
     say: Callable[[Message], bool] | None = None  # how it is told something; plain ssh has no such way
     inbox: dict[str, Callable[[CheckStep | CheckDone], None]] = field(default_factory=dict)  # by the check's id
     _stores: frozenset[Store] = frozenset()
 
     def __post_init__(self) -> None:
-        self.set_rules(self.rules)
+        self.set_rules(self.rules, self.paused)
         self.last_heartbeat_at = self.last_heartbeat_at or self.connected_at
 
     def __repr__(self) -> str:
@@ -94,7 +96,8 @@ class Tunnel:
             index=hello.tunnel_index,
             plain=False,
             nonce=hello.nonce.encode("ascii"),
-            rules=tuple(grant.to_rule() for grant in hello.stores),
+            rules=hello.rules,
+            paused=hello.paused,
             peer=peer,
             version=hello.version,
             host=hello.host,
@@ -141,9 +144,10 @@ class Tunnel:
         """What the agent's policy names."""
         return self._stores
 
-    def set_rules(self, rules: tuple[Rule, ...]) -> None:
-        """What the agent's policy opens, from hello; the agent judges every request again."""
+    def set_rules(self, rules: tuple[Rule, ...], paused: Mapping[Store, Pause] | None = None) -> None:
+        """What the agent's policy opens, and what is paused of it, from hello; the agent judges every request again."""
         self.rules = rules
+        self.paused = paused or {}
         self._stores = frozenset(rule.store for rule in rules)
 
     def serves(self, store: Store) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.pause import Pause
 from agent.server.tunnel import Tunnel
 from agent.tunnel.text import printable
 
@@ -28,6 +30,7 @@ class TunnelSnapshot:
     connected_at: float
     last_heartbeat_at: float
     round_trip_s: float | None
+    paused: Mapping[str, Pause]
 
     @classmethod
     def of(cls, tunnel: Tunnel) -> TunnelSnapshot:
@@ -50,4 +53,5 @@ class TunnelSnapshot:
             connected_at=tunnel.connected_at,
             last_heartbeat_at=tunnel.last_heartbeat_at,
             round_trip_s=tunnel.round_trip_s,
+            paused={str(store): pause for store, pause in tunnel.paused.items()},
         )

@@ -19,6 +19,7 @@ from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, Phase
 from agent.server.registry import LastSeen, Registry
 from agent.server.routes import Route
+from agent.store_command import add_command
 
 _OPEN_TIMEOUT_S = 10.0
 
@@ -163,8 +164,7 @@ class Upstreams:
                 return patience_s
             raise PolicyDenied(
                 "The agent is connected, but its settings do not open this store: "
-                f'add [[stores]] url = "{route.store}" to its agent.toml, '
-                "and reload it (SIGHUP) or restart the agent."
+                f"run on its machine {add_command(route.store)} (with --write for every method)."
             )
         # After a start of this server every agent is on its way back.
         seen = self._registry.last_seen(agent_id) or LastSeen(self._started_at, drained=True, reason="")

@@ -16,8 +16,8 @@ from agent.server.registry import Registry
 @contextlib.asynccontextmanager
 async def watching(
     plane: ControlPlane, registry: Registry, *, test_interval_s: float, offline_after_s: float
-) -> AsyncIterator[None]:
-    """Test and watch until the block is left: agents that this server sends away are not told of as offline."""
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Test and watch, by these tasks, until the block is left: agents that this server sends away count as online."""
     retest = Retest(plane, test_interval_s)
     unsubscribe = registry.subscribe(retest.note)
     tasks = [
@@ -28,7 +28,7 @@ async def watching(
         delivery = NoticeDelivery(plane, plane.send_notice)
         tasks.append(asyncio.create_task(delivery.run(), name="notice-delivery"))
     try:
-        yield
+        yield tasks
     finally:
         unsubscribe()
         for task in tasks:

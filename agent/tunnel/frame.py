@@ -14,6 +14,7 @@ Name = Annotated[str, StringConstraints(max_length=255)]
 Sentence = Annotated[str, StringConstraints(max_length=1000)]
 Resource = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Seconds = Annotated[float, Field(ge=0, le=1e9)]
+Moment = Annotated[float, Field(ge=0, lt=253370764800)]  # Unix seconds before the year 9999
 Identity = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 

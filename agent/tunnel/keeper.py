@@ -9,6 +9,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -17,6 +18,7 @@ from agent.tunnel.backoff import Backoff
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial
 from agent.tunnel.ending import Ending, EndReason
+from agent.tunnel.ending_trail import EndingTrail
 from agent.tunnel.link import AgentLink
 from agent.tunnel.messages import Drain, Goodbye, Hello
 from agent.tunnel.proxy_error import ProxyError
@@ -24,6 +26,9 @@ from agent.tunnel.ssh import LoginError
 from agent.tunnel.state import Event, State, step
 from agent.tunnel.text import printable
 from agent.tunnel.token import AccessToken, split_server
+
+STUCK_AFTER_S: Final = 30.0
+"""Beyond the limit of a state, which is the time that a busy machine may take."""
 
 log = structlog.get_logger("agent")
 
@@ -74,6 +79,7 @@ class TunnelKeeper:
         self._on_change = on_change
         self.state = State.IDLE
         self.counts: Counter[str] = Counter()
+        self.trail = EndingTrail()
         self._loop = asyncio.get_running_loop()
         self._since = self._down_since = self._loop.time()
         self._stopping = False
@@ -168,6 +174,15 @@ class TunnelKeeper:
             next_attempt_in_s=max(0.0, self._next_attempt_at - now) if self._next_attempt_at is not None else None,
         )
 
+    def is_stuck(self) -> bool:
+        """True when nothing moves it any more: each of its states has an end, and a tunnel that is up is watched."""
+        if self.state in {State.READY, State.DRAINING}:
+            return self._link is not None and not self._link.is_watched
+        config = self._config
+        limit_s = {State.CONNECTING: config.connect_timeout_s, State.AUTHENTICATING: config.login_timeout_s}
+        due = self._next_attempt_at or self._since + limit_s.get(self.state, 0.0)
+        return self._loop.time() > due + STUCK_AFTER_S
+
     # -- one tunnel ----------------------------------------------------------------------------------------------
 
     async def _once(self) -> Ending:
@@ -235,6 +250,7 @@ class TunnelKeeper:
         slow = self._backoff.is_slow(ending)
         wait_s = self._backoff.wait_s(ending, slow=slow)
         self._last_ending, self._ended_at = ending, self._loop.time()
+        self.trail.take(ending)
         if self._link_was_up():
             self._down_since = self._ended_at
         self._report(ending, wait_s, slow=slow)

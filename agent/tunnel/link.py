@@ -117,6 +117,11 @@ class AgentLink:
         self._watch = asyncio.create_task(self._keep_alive(self.liveness), name=f"tunnel-heartbeat-{self.server}")
         return welcome
 
+    @property
+    def is_watched(self) -> bool:
+        """True while silence would be noticed, and when it has ended."""
+        return self.ended.done() or (self._watch is not None and not self._watch.done())
+
     async def drain(self, reason: str) -> None:
         """Ask the server to choose this tunnel no more, and wait (for ``bye_grace_s`` at most) until it says so."""
         if self._control.send(Drain(reason=reason)):

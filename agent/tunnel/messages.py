@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from agent.errors import SettingsError
+from agent.pause import Pause
 from agent.policy import Rule
 from agent.store_url import Store, make_store
 from agent.tunnel.check_messages import Check, CheckDone, CheckStep
@@ -35,6 +36,8 @@ from agent.tunnel.frame import (
     Seconds,
     Sentence,
 )
+from agent.tunnel.paused import Paused
+from agent.tunnel.probe_messages import Measure, MeasureAck
 
 __all__ = [
     "LINE_MAX_BYTES",
@@ -49,7 +52,10 @@ __all__ = [
     "Heartbeat",
     "HeartbeatAck",
     "Hello",
+    "Measure",
+    "MeasureAck",
     "Message",
+    "Paused",
     "Welcome",
 ]
 
@@ -81,7 +87,10 @@ class Goodbye(StrEnum):
 
 
 class Grant(BaseModel):
-    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``."""
+    """One store that the agent's policy opens, as hello tells it; the store's fields obey ``make_store``.
+
+    ``paused`` is for people to see: the agent itself holds the exchanges back.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
     scheme: Annotated[str, StringConstraints(max_length=8)]
@@ -92,6 +101,7 @@ class Grant(BaseModel):
     id_shop: Name = ""
     methods: frozenset[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]]
     resources: Annotated[frozenset[Resource], Field(max_length=256)] | None = None
+    paused: Paused | None = None
 
     @model_validator(mode="after")
     def _store_is_canonical(self) -> Self:
@@ -102,11 +112,10 @@ class Grant(BaseModel):
         return self
 
     @classmethod
-    def from_rule(cls, rule: Rule) -> Grant:
-        """What hello says about ``rule``."""
-        return cls.model_validate(
-            {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
-        )
+    def from_rule(cls, rule: Rule, pause: Pause | None = None) -> Grant:
+        """What hello says about ``rule``, and about the pause of its store."""
+        values = {**dataclasses.asdict(rule.store), "methods": rule.methods, "resources": rule.resources}
+        return cls.model_validate(values | {"paused": Paused.of(pause)})
 
     def to_rule(self) -> Rule:
         """The rule; equal to the one that ``from_rule`` was given."""
@@ -130,6 +139,16 @@ class Hello(Frame):
     features: Annotated[list[Name], Field(max_length=32)] = Field(default_factory=list)
     stores: Annotated[list[Grant], Field(max_length=STORES_MAX)] = Field(default_factory=list)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """What the agent's policy opens."""
+        return tuple(grant.to_rule() for grant in self.stores)
+
+    @property
+    def paused(self) -> dict[Store, Pause]:
+        """What the shop's administrator holds back of it."""
+        return {grant.to_rule().store: grant.paused.pause for grant in self.stores if grant.paused is not None}
+
     @field_serializer("stores")
     def _short(self, stores: list[Grant]) -> list[dict[str, Any]]:
         """Without what is at its default: else 512 ordinary stores would not fit into one line."""
@@ -146,13 +165,17 @@ def hello_size_bytes(stores: list[Grant]) -> int:
 
 
 class Welcome(Frame):
-    """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to."""
+    """Server to agent: the hello is accepted. ``next_pins`` announces host keys that the server will change to.
+
+    ``unix_time_s`` is the server's clock, None from a server of before; nothing but a probe looks at it.
+    """
 
     type: Literal["welcome"] = "welcome"
     protocol: Annotated[int, Field(ge=1, le=65535)] = PROTOCOL
     version: Name = ""
     heartbeat_interval_s: Seconds = 10.0
     next_pins: Annotated[list[Name], Field(max_length=4)] = Field(default_factory=list)
+    unix_time_s: Annotated[float, Field(ge=0, le=1e12)] | None = None
 
     INTERVAL_MIN_S: ClassVar[float] = 0.25
     INTERVAL_MAX_S: ClassVar[float] = 60.0
@@ -223,7 +246,9 @@ class Bye(Frame):
         return clamp_hint_s(self.retry_after_s)
 
 
-Message = Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye | Check | CheckStep | CheckDone
+Message = (
+    Hello | Welcome | Heartbeat | HeartbeatAck | Drain | Bye | Check | CheckStep | CheckDone | Measure | MeasureAck
+)
 _MODELS: Final[dict[str, type[Message]]] = {
     "hello": Hello,
     "welcome": Welcome,
@@ -234,6 +259,8 @@ _MODELS: Final[dict[str, type[Message]]] = {
     "check": Check,
     "check_step": CheckStep,
     "check_done": CheckDone,
+    "measure": Measure,
+    "measure_ack": MeasureAck,
 }
 
 

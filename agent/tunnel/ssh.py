@@ -7,6 +7,7 @@ import getpass
 import hmac
 import os
 import socket
+import time
 from collections.abc import Callable
 
 import asyncssh
@@ -23,18 +24,22 @@ from agent.tunnel.token import AccessToken
 
 
 class LoginError(AgentError):
-    """No tunnel came of this attempt; ``ending`` says why, and ``str(error)`` is its sentence."""
+    """No tunnel came of this attempt; ``ending`` says why, and ``str(error)`` is its sentence.
 
-    def __init__(self, ending: Ending) -> None:
+    ``pin_matched``: the server had shown its key by then, and it was the right one.
+    """
+
+    def __init__(self, ending: Ending, *, pin_matched: bool = False) -> None:
         super().__init__(ending.detail)
         self.ending = ending
+        self.pin_matched = pin_matched
 
 
 class PinnedClient(asyncssh.SSHClient):
     """asyncssh's callbacks of one connection.
 
     Its flags, not asyncssh's exceptions, tell what went wrong: a server can send any disconnect code it likes.
-    ``on_lost`` is called once, when the connection is gone.
+    ``on_lost`` is called once, when the connection is gone. ``key_shown_at`` is on the monotonic clock.
     """
 
     def __init__(self, token: AccessToken, config: TunnelConfig, on_lost: Callable[[Exception | None], None]) -> None:
@@ -43,6 +48,7 @@ class PinnedClient(asyncssh.SSHClient):
         self._on_lost = on_lost
         self.host_key = ""
         self.pin_matched = False
+        self.key_shown_at = 0.0
         self.secret_sent = False
         self.secret_refused = False
         self.has_transport = False
@@ -60,6 +66,7 @@ class PinnedClient(asyncssh.SSHClient):
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
         """True when the key is pinned; asyncssh asks at every key exchange, before authentication."""
         self.host_key = key.get_fingerprint("sha256")
+        self.key_shown_at = time.monotonic()
         offered = self.host_key.encode("ascii")
         self.pin_matched = any(hmac.compare_digest(offered, pin.encode("ascii")) for pin in self._token.pins)
         return self.pin_matched
@@ -160,7 +167,7 @@ async def login(
         )
     except Exception as error:  # noqa: BLE001 - asyncssh hands on whatever a server's bytes made it stumble over
         _dispose(sock, client)
-        raise LoginError(client.explain(server, error)) from None
+        raise LoginError(client.explain(server, error), pin_matched=client.pin_matched) from None
     except asyncio.CancelledError:
         _dispose(sock, client)
         raise

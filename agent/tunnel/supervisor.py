@@ -13,6 +13,7 @@ from agent.tunnel.backoff import Backoff
 from agent.tunnel.clock_watch import LOOK_EVERY_S, Clocks, ClockWatch
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial, dial
+from agent.tunnel.ending_trail import EndingTrail
 from agent.tunnel.keeper import TunnelKeeper, TunnelStatus
 from agent.tunnel.messages import Hello
 from agent.tunnel.state import State
@@ -49,6 +50,7 @@ class Supervisor:
         clock = asyncio.get_running_loop().time
         self._in_flight = in_flight
         self._changed = asyncio.Event()
+        self.has_ended = False
         self._on_change = on_change
         self._clocks = clocks or Clocks()
         self._keepers = tuple(
@@ -81,6 +83,7 @@ class Supervisor:
                 for keeper in self._keepers:
                     group.create_task(keeper.run(), name=f"tunnel-{keeper.index}")
         finally:
+            self.has_ended = True
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -124,9 +127,17 @@ class Supervisor:
         for keeper in self._keepers:
             keeper.greet_again()
 
+    def stuck(self) -> str:
+        """Which tunnel should have moved on long ago, "" when none: a defect of ours, that only a new start ends."""
+        return next((f"tunnel-{keeper.index}" for keeper in self._keepers if keeper.is_stuck()), "")
+
     def status(self) -> tuple[TunnelStatus, ...]:
         """One entry per tunnel."""
         return tuple(keeper.status() for keeper in self._keepers)
+
+    def trails(self) -> tuple[EndingTrail, ...]:
+        """How tunnels ended, one entry per tunnel."""
+        return tuple(keeper.trail for keeper in self._keepers)
 
     async def _wait_idle(self, deadline: float) -> bool:
         """Until no exchange runs. The count belongs to the forwarder and has no event, so it is looked at."""

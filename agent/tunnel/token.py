@@ -42,7 +42,7 @@ _FILE: Final = PrivateFile(
     name="access token",
     content="the token",
     remedy="make a new token",
-    advice="; integration-server agents create NAME prints one",
+    advice=" (prestashop-agent enroll does that); integration-server agents create NAME prints one",
     error=TokenError,
 )
 _AGAIN: Final = "copy it again from the integration server (integration-server agents create makes a new one)"

@@ -214,6 +214,7 @@ def _environment(directory: Path, hook: WebhookReceiver, mail: MailServer, datab
         "SMTP__USER": SMTP_USER,
         "SMTP__PASSWORD_FILE": str(password),
         "SMTP__CA_FILE": str(mail.ca_file),
+        "METRICS__LISTEN": "127.0.0.1:0",
         "NOTICES__CA_FILE": str(hook.ca_file),
         "NOTICES__ALLOW_PRIVATE_TARGETS": '["127.0.0.0/8"]',
         **({"DATABASE_URL": database_url} if database_url is not None else {}),

@@ -25,6 +25,7 @@ from tests.e2e.canary_site import (
 )
 from tests.e2e.canary_told import a_refused_certificate, archives, notices, streams
 from tests.kit.installation import agent_command
+from tests.kit.local_page import local_page
 from tests.kit.postgres import new_database
 
 Step = Callable[[CanarySite], Awaitable[None]]
@@ -187,6 +188,7 @@ async def an_agent(site: CanarySite) -> None:
             done = await agent_command("--config", str(agent.config), *command, home=agent.directory)
             assert "Usage:" not in done.err, done.err
             site.keep(f"prestashop-agent {command[0]}", {}, (done.out + done.err).encode())
+        site.keep("metrics of the agent", {}, (await local_page(agent.directory / "run", "metrics")).encode())
         await site.looked_at("/agents")
         await site.api("POST", "agents/warehouse/revoke", status=200)
     async with site.agent("warehouse-refused", made["access_token"], site.url()) as agent:
@@ -236,6 +238,8 @@ async def test_no_secret_comes_out(tmp_path: Path, kind: str) -> None:
             await step(site)
         for path in ("audit", "connections", "agents", "client-keys", "api-tokens", "people", "notices", "status"):
             await site.api("GET", f"{path}?limit=200" if path != "status" else path, status=200)
+        _, answered, text = await site.ask(site.server.ready["metrics"]["port"], "GET", "/metrics")
+        site.keep("/metrics", answered, text)
         clean, running = site.sources(), site.canaries
         assert "\n".join(running.find(clean)) == ""
         assert await site.server.stop() == 0

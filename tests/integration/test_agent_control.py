@@ -137,4 +137,4 @@ async def test_a_store_that_the_agent_does_not_open_is_not_asked(site: Site) -> 
     wish = {"name": "x", "mode": "on-premise", "agent": "lyon", "store_url": "http://127.0.0.1:9/api/", "api_key": KEY}
     tested = await site.server.api("post", "connections", "test", **wish)
     assert (tested["verdict"], tested["steps"][-1]["layer"]) == ("policy_denied", "policy")
-    assert "agent.toml" in tested["remedy"]
+    assert "prestashop-agent stores add http://127.0.0.1:" in tested["remedy"]

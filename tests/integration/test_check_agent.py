@@ -129,8 +129,14 @@ async def test_a_connection_that_is_disabled_can_be_tested_and_says_so(tmp_path:
 @pytest.mark.parametrize(
     ("agent_methods", "own_methods", "on_agent", "finding", "remedy"),
     [
-        (METHODS, METHODS, False, "The settings of the agent do not open http://", "Add [[stores]] with url = "),
-        (("POST",), METHODS, True, "The settings of the agent do not allow GET /api/", "in the agent.toml"),
+        (
+            METHODS,
+            METHODS,
+            False,
+            "The settings of the agent do not open http://",
+            "Run on its machine: prestashop-agent stores add http://127.0.0.1:",
+        ),
+        (("POST",), METHODS, True, "The settings of the agent do not allow GET /api/", "--methods read."),
         (METHODS, ("POST",), True, "The connection itself does not allow GET /api/", "of the connection"),
     ],
     ids=["not opened", "agent", "connection"],

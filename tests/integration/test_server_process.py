@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.kit.server_process import LOOPBACK_LISTENERS, ServerProcess, run_serv
 API_KEY = "CANARY0API0KEY0CANARY0API0KEY012"
 SSH = "agents.example.com:2222"
 CONNECTION = ("connections", "create", "--name", "Shop Lyon", "--mode", "cloud", "--api-key-file", "-")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 STORE = ("--store-url", "http://127.0.0.1:9/api/")
 
 
@@ -63,6 +65,32 @@ async def test_commands_reach_the_gateway_at_once_and_the_end_is_clean(server: S
     assert left == {"integration-server.lock", "integration-server.sqlite3", "key-ring", "ssh_host_ed25519_key"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in [data_dir, *data_dir.iterdir()])
     assert [path.name for path in data_dir.parent.iterdir()] == ["data"]
+
+
+async def test_metrics_and_health_are_told_on_the_admin_socket_and_on_a_port(data_dir: Path) -> None:
+    async with ServerProcess(data_dir, environment={"INTEGRATION_SERVER_METRICS__LISTEN": "127.0.0.1:0"}) as server:
+        async with RawClient(server.gateway_port) as client:
+            traced = f"X-Request-Id: of-the-caller\r\nTraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n".encode()
+            await client.send(b"GET /nobody/api/ HTTP/1.1\r\nHost: g\r\n" + traced + b"\r\n")
+            assert (await client.answer()).status == 401
+        admin = socket.socket(socket.AF_UNIX)
+        admin.connect(server.ready["admin_socket"])
+        admin.setblocking(False)
+        pages = []
+        for watcher in (RawClient(server.ready["metrics"]["port"]), RawClient(0, sock=admin)):
+            async with watcher as client:
+                await client.send(b"GET /readyz HTTP/1.1\r\nHost: [::1]:9463\r\n\r\n")
+                assert (await client.answer()).status == 200
+                await client.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                pages.append((await client.answer()).body)
+        wanted = b'requests_total{answered_by="gateway",error="client_key_invalid",status_class="4xx"} 1.0'
+        assert [wanted in page for page in pages] == [True, True]
+        async with RawClient(server.ready["metrics"]["port"]) as client:
+            await client.send(b"GET /metrics HTTP/1.1\r\nHost: rebound.test\r\n\r\n")
+            assert (await client.answer()).status == 421
+        assert await server.stop() == 0
+        (done,) = [line for line in server.log if line["event"] == "exchange.done"]
+        assert (done["request_id"], done["trace_id"], done["status"]) == ("of-the-caller", TRACE, 401)
 
 
 async def test_no_secret_is_in_logs_files_arguments_or_environment(server: ServerProcess, data_dir: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -15,9 +16,11 @@ import pytest
 
 from agent.local_socket import CONNECTIONS_MAX
 from tests.kit.installation import HeldStore, Installation, agent_status, installation
+from tests.kit.local_page import local_page
 from tests.kit.raw_client import RawClient
 
 PATIENCE_S = 30.0
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 async def measured(running: Installation) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,8 +85,13 @@ async def test_an_exchange_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Pa
     async with asyncio.timeout(90), installation(tmp_path, held.script) as running:
         held.answer.set()
         async with RawClient(running.server.gateway_port) as client:  # the warm channels of the pools come to stay
-            await running.request(client)
+            traced = f"X-Request-Id: of-the-caller\r\nTraceparent: 00-{TRACE}-00f067aa0ba902b7-01\r\n"
+            await running.request(client, traced.encode())
             assert (await client.answer()).status == 200
+        done = await running.agent.event("exchange.done")
+        (noted,) = await running.server.api("get", "exchanges")
+        for line in (done, noted):
+            assert (line["request_id"], line["trace_id"]) == ("of-the-caller", TRACE)
         held.answer.clear()
         held.asked.clear()
         await measured(running)
@@ -106,6 +114,12 @@ async def test_an_exchange_is_seen_while_it_runs_and_leaves_nothing(tmp_path: Pa
             assert busy_server["process"]["open_files"] == server["process"]["open_files"] + 1
             held.answer.set()
             assert (await client.answer()).status == 200
+        runtime_dir = running.agent.config.parent / "run"
+        assert await local_page(runtime_dir, "readyz") == "ok\n"
+        metrics = await local_page(runtime_dir, "metrics")
+        exchanges = r'^prestashop_agent_exchanges_total\{method="GET",status="2xx",store="http://.*/"\} 2\.0$'
+        assert re.search(exchanges, metrics, re.MULTILINE)
+        assert '\nprestashop_agent_tunnel_up{tunnel="1"} 1.0\n' in metrics
         left_agent, left_server = await quiet(running)
         assert left_agent["exchanges"] == {"in_flight": 0, "ended": 2, "failed": 0}
         for before, after in ((agent, left_agent), (server, left_server)):

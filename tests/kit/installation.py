@@ -40,9 +40,9 @@ class Installation:
     token: str
     key: str
 
-    async def request(self, client: RawClient) -> None:
+    async def request(self, client: RawClient, fields: bytes = b"") -> None:
         """Send one GET through the gateway."""
-        await client.send(b"GET /shop/api/products HTTP/1.1\r\nHost: g\r\n" + basic(self.key) + b"\r\n")
+        await client.send(b"GET /shop/api/products HTTP/1.1\r\nHost: g\r\n" + basic(self.key) + fields + b"\r\n")
 
     async def agent_report(self) -> dict[str, Any]:
         """What the agent says of itself."""

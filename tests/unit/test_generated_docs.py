@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "packaging/generate_docs.py"
 
 
-@pytest.mark.parametrize("pages", ["errors", "settings", "what"])
+@pytest.mark.parametrize("pages", ["errors", "settings", "metrics", "what"])
 def test_the_pages_are_current(pages: str) -> None:
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), pages, "--check"], capture_output=True, text=True, timeout=60, check=False

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +210,55 @@ async def test_the_socket_of_a_successor_is_not_removed(tmp_path: Path) -> None:
             (tmp_path / "keep").touch()
             successor.bind(str(path))
     assert path.is_socket()
+
+
+async def test_a_command_that_waits_is_answered_when_it_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def slow(request: Mapping[str, Any]) -> dict[str, Any]:
+        begun.set()
+        await go_on.wait()
+        ended.append(request["who"])
+        if request["who"] == "refused":
+            raise AgentError("not these")
+        return {"done": request["who"]}
+
+    async with listening(path, HASTY_S) as local:
+        local.on("slow", slow)
+        leaver, asker, refused = [await asyncio.open_unix_connection(path) for _ in range(3)]
+        for (_, writer), who in ((leaver, "leaver"), (asker, "asker"), (refused, "refused")):
+            writer.write(json.dumps({"command": "slow", "who": who}).encode() + b"\n")
+        await begun.wait()
+        # Others are answered meanwhile, and the deadline of a conversation is not that of the command.
+        assert await say(path, b'{"command":"echo"}\n')
+        await asyncio.sleep(HASTY_S * 1.5)
+        leaver[1].transport.abort()
+        go_on.set()
+        assert json.loads(await asker[0].read()) == {"done": "asker"}
+        assert json.loads(await refused[0].read())["error"] == {"name": "refused", "message": "not these"}
+        assert sorted(ended) == ["asker", "leaver", "refused"]
+        for _, writer in (asker, refused):
+            writer.close()
+        await until(lambda: local.connections == 0)
+
+
+async def test_what_still_waits_at_the_end_is_broken_off(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    begun = asyncio.Event()
+
+    async def endless(_request: Mapping[str, Any]) -> dict[str, Any]:
+        begun.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async with listening(path) as local:
+        local.on("endless", endless)
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b'{"command":"endless"}\n')
+        await begun.wait()
+    with suppress(ConnectionResetError):
+        assert await reader.read() == b""
+    writer.close()
+    assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.cli.page import shown_pause
 from agent.policy import METHODS
 from agent.server.cli.output import moment, print_record
 from agent.store_url import Store
@@ -48,4 +49,6 @@ def _grant(grant: dict[str, Any]) -> str:
     store = Store(*(grant[name] for name in Store.__dataclass_fields__))
     methods = ", ".join(method for method in METHODS if method in grant["methods"])
     resources = ", ".join(sorted(grant["resources"])) if grant["resources"] is not None else "all resources"
-    return f"{store}: {methods}; {resources}"
+    pause = grant.get("paused")
+    paused = f"; paused by the shop {shown_pause(pause)}" if pause is not None else ""
+    return f"{store}: {methods}; {resources}{paused}"

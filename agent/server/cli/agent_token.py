@@ -25,13 +25,8 @@ def show_token(made: dict[str, Any]) -> None:
     click.echo(f"Agent {made['agent']['name']} is registered. Its access token, shown this once:\n")
     click.echo(made["access_token"])
     click.echo(
-        "\nOn the store's network, put it into a file that only the agent's user can read, and start the agent:\n"
-        "  (umask 077; cat > token)          paste the token, Enter, Ctrl-D\n"
-        "  cat > agent.toml                  name the stores that it opens, and Ctrl-D:\n"
-        "    [[stores]]\n"
-        '    url = "https://shop.example.com/api/"\n'
-        "  prestashop-agent config check --config ./agent.toml --token-file ./token\n"
-        "  prestashop-agent run --config ./agent.toml --token-file ./token"
+        "\nOn a machine of the store's network where prestashop-agent is installed, run this and paste the token:\n"
+        "  sudo prestashop-agent enroll --store https://shop.example.com/"
     )
 
 
@@ -41,10 +36,13 @@ def show_rotated(made: dict[str, Any], grace: str) -> None:
     click.echo(f"The new access token of agent {name}, shown this once; it works at once:\n")
     click.echo(made["access_token"])
     if grace_seconds(grace) == 0:
-        click.echo("\nThe old token has ended: put the new one into the agent's token file, and restart the agent.")
+        click.echo("\nThe old token has ended. On the agent's machine, run this and paste the new one:")
+        click.echo("  sudo prestashop-agent enroll")
         return
     click.echo(
-        f"\nThe old token works for {grace} more: put the new one into the agent's token file, restart it, then\n"
+        f"\nThe old token works for {grace} more. On the agent's machine, run this and paste the new one:\n"
+        "  sudo prestashop-agent enroll\n"
+        "then here:\n"
         f"  integration-server agents end-old-tokens {name}"
     )
 

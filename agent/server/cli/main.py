@@ -35,6 +35,9 @@ _COMMANDS = {
     "copy-database": LazyCommand(
         "agent.server.cli.maintenance", "copy_database", "Copy everything from SQLite to PostgreSQL."
     ),
+    "downloads": LazyCommand(
+        "agent.server.cli.downloads", "downloads", "The agent's packages that the panel hands out."
+    ),
     "exchanges": LazyCommand("agent.server.cli.exchanges", "exchanges", "Show the last exchanges."),
     "export": LazyCommand("agent.server.cli.transfer", "export", "Write all but secrets to a file."),
     "import": LazyCommand("agent.server.cli.transfer", "import_", "Register what is in the file of an export."),

@@ -13,7 +13,7 @@ from agent.errors import StartError
 from agent.server.cli.admin import AdminApi
 from agent.server.cli.options import on_admin_api, place_options, settings_of
 from agent.server.cli.output import print_json, print_table
-from agent.server.whole_file import whole_file
+from agent.whole_file import whole_file
 
 
 @click.group()

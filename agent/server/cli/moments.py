@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-_DURATION = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from agent.cli.durations import read_duration
 
 
 def expiry(text: str) -> str:
     """The ISO time that ``90d`` or a date means, from now on; a date ends with that day. Raises click.BadParameter."""
-    duration = _duration(text)
+    duration = read_duration(text)
     if duration is not None:
         return (datetime.now(UTC) + duration).isoformat()
     at = _date(text, "--expires")
@@ -24,13 +23,8 @@ def expiry(text: str) -> str:
 
 def since(text: str) -> str:
     """The ISO time that ``7d`` ago or a date means; a date begins with that day. Raises click.BadParameter."""
-    duration = _duration(text)
+    duration = read_duration(text)
     return (datetime.now(UTC) - duration if duration is not None else _date(text, "--since")).isoformat()
-
-
-def _duration(text: str) -> timedelta | None:
-    found = _DURATION.fullmatch(text.strip().lower())
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found is not None else None
 
 
 def _date(text: str, option: str) -> datetime:

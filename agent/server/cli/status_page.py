@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from agent.cli.durations import shown_duration, shown_moment, shown_round_trip
-from agent.cli.page import colored, counted, entry, plain
+from agent.cli.page import colored, counted, entry, plain, shown_pause
 
 Report = Mapping[str, Any]
 
@@ -82,6 +82,10 @@ def _instance(tunnels: Sequence[Report], width: int) -> Iterator[str]:
     if not first["plain"]:
         yield from entry("", f"instance {plain(first['instance_id'])}", width)
     yield from entry("", f"{where}, version {plain(first['version'])}", width)
+    for store, pause in (first.get("paused") or {}).items():
+        line, *more = entry("", f"paused by the shop {shown_pause(pause)}: {plain(store)}", width)
+        yield colored(line, "paused", "paused")
+        yield from more
     for tunnel in tunnels:
         state = "draining" if tunnel["draining"] else "ready"
         line, *more = entry(

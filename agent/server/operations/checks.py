@@ -23,6 +23,7 @@ from agent.server.operations.failures import ConflictError
 from agent.server.remote_check import can_check, check_through
 from agent.server.routes import Route
 from agent.server.tunnel import Tunnel
+from agent.store_command import LIST_COMMAND, opening_command, widening_command
 from agent.target import store_target
 
 _PROBE_TARGET: Final = LISTING.encode("ascii")
@@ -132,14 +133,13 @@ class _Checking:
             if rule is None:
                 return _denied(
                     f"The settings of the agent do not open {route.store}.",
-                    f'Add [[stores]] with url = "{route.store.webservice_url}" to its agent.toml, and reload it '
-                    "(SIGHUP) or restart it.",
+                    f"Run on its machine: {opening_command(route.store, route.rule.methods)}.",
                 )
             said = judge(Rule(rule.store, rule.methods, rule.resources), method.encode(), target, None)
             if not said.allowed:
                 return _denied(
                     f"The settings of the agent do not allow {method} {path.partition('?')[0]}: {said.detail}",
-                    "Widen methods or resources under this store in the agent.toml of the agent.",
+                    f"Run on its machine: {widening_command(said, rule) or LIST_COMMAND}.",
                 )
         self._tell(
             Step(

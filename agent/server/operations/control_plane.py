@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +110,7 @@ class ControlPlane:
         self.listening_panel_url: str | None = None  # of the running server, once it listens for people
         self.probing = asyncio.Lock()
         self.deliveries_due = asyncio.Event()
+        self.deliveries: Counter[str] = Counter(delivered=0, failed=0, given_up=0)  # since the start
         self.testing = TestPlaces()
         self.passwords = Passwords()
         self.throttle = LoginThrottle(time.monotonic)

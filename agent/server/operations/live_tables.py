@@ -85,6 +85,11 @@ class LiveTables:
         return len(self._agents)
 
     @property
+    def agents(self) -> tuple[AgentRecord, ...]:
+        """Their records."""
+        return tuple(record for record, _ in self._agents.values())
+
+    @property
     def agent_ids(self) -> frozenset[str]:
         """Those agents."""
         return frozenset(self._agents)

@@ -7,7 +7,7 @@ only sources from which nobody has logged in lately, so that knowing a name is n
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +42,7 @@ class LoginThrottle:
         self._sources: OrderedDict[str, _Failures] = OrderedDict()
         self._names: OrderedDict[str, _Failures] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self.outcomes: Counter[str] = Counter(ok=0, refused=0, throttled=0)  # since the start; nothing depends on them
 
     def __repr__(self) -> str:
         return f"<LoginThrottle sources={len(self._sources)} names={len(self._names)}>"
@@ -72,6 +73,7 @@ class LoginThrottle:
 
     def succeeded(self, peer: str, name: str) -> None:
         """They were right: the attempt was no failure, and this source is known for this name."""
+        self.outcomes["ok"] += 1
         source = source_of(peer)
         self._sources.pop(source, None)
         of_name = self._names.get(_key(name))

@@ -27,7 +27,10 @@ def said_through(tunnel: Tunnel) -> dict[str, Any]:
         "version": printable(tunnel.version, 36),
         "host": printable(tunnel.host, 200) or None,
         "peer": tunnel.peer[:100],
-        "grants": [Grant.from_rule(rule).model_dump(mode="json") for rule in tunnel.rules[:GRANTS_KEPT_MAX]],
+        "grants": [
+            Grant.from_rule(rule, tunnel.paused.get(rule.store)).model_dump(mode="json")
+            for rule in tunnel.rules[:GRANTS_KEPT_MAX]
+        ],
     }
 
 

@@ -72,6 +72,7 @@ async def log_in(plane: ControlPlane, name: str, password: str, peer: str) -> Ne
     name = " ".join(name.split())
     wait_s = plane.throttle.wait_s(peer, name)
     if wait_s > 0:
+        plane.throttle.outcomes["throttled"] += 1
         raise TooManyAttemptsError(wait_s)
     plane.throttle.failed(peer, name)
     async with plane.read() as connection:
@@ -103,6 +104,7 @@ async def _refused(plane: ControlPlane, person: str | None, peer: str, sentence:
     the same, so that a name that exists does not take longer.
     """
     subject = person or UNKNOWN_NAME
+    plane.throttle.outcomes["refused"] += 1
     _LOG.warning("login.refused", person=person, peer=peer)
     if plane.refusals.take(subject):
         async with plane.note_change(f"person:{person}" if person else "server") as change:
@@ -186,6 +188,7 @@ async def change_password(
         row = (await connection.execute(select(PEOPLE).where(PEOPLE.c.id == person_id))).mappings().one()
     wait_s = plane.throttle.wait_s(peer, row["name"])
     if wait_s > 0:
+        plane.throttle.outcomes["throttled"] += 1
         raise TooManyAttemptsError(wait_s)
     plane.throttle.failed(peer, row["name"])
     if not await plane.passwords.matches(row["password_hash"], old):

@@ -5,9 +5,11 @@ Times are seconds, sizes bytes, round trips milliseconds; nothing here is a secr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent.pause import Pause
 from agent.process_report import ProcessReport
 from agent.server.doorkeeper import DoorReport
 from agent.server.traffic import Minute
@@ -60,6 +62,7 @@ class TunnelReport:
     in_flight: int
     channels: Occupancy
     stores: tuple[str, ...]
+    paused: Mapping[str, Pause]  # by store: what the shop's administrator holds back
 
     @classmethod
     def of(cls, tunnel: TunnelSnapshot, now: float) -> TunnelReport:
@@ -80,6 +83,7 @@ class TunnelReport:
             in_flight=tunnel.in_flight,
             channels=Occupancy(tunnel.channels_idle, tunnel.channels_busy),
             stores=tunnel.stores,
+            paused=tunnel.paused,
         )
 
 

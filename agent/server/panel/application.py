@@ -15,6 +15,7 @@ import agent
 from agent.server.api.application import ROUTERS, install_documents
 from agent.server.api.problems import database_failure, install_problem_handlers, log_database_failure, status_of
 from agent.server.body_limit import BodyLimit
+from agent.server.downloads import Downloads
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.failures import OperationError
 from agent.server.operations.sessions import TooManyAttemptsError
@@ -52,6 +53,8 @@ def create_panel(plane: ControlPlane, settings: ServerSettings) -> ASGIApp:
     app.state.settings = settings
     app.state.gate = PanelGate(plane)
     app.state.test_runs = TestRuns()
+    app.state.downloads = Downloads(settings.downloads_dirs)
+    app.state.downloading = set()
     app.state.shown_once = ShownOnce()
     install_problem_handlers(app)
     _install_page_handlers(app)

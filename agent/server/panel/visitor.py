@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from agent.server.operations.control_plane import ControlPlane
 from agent.server.operations.principal import ForbiddenError, Permission, Principal
 from agent.server.operations.sessions import Session
+from agent.server.panel.install import InstallChoices, install_choices
 from agent.server.panel.rendering import render
 from agent.server.panel.shown_once import Facts, Kind, ShownOnce, ShownPage
 from agent.server.panel_gate import PanelGate, check_same_site, principal_of
@@ -54,6 +55,10 @@ class Visitor:
         """The pages with secrets that were made just now."""
         store: ShownOnce = self.request.app.state.shown_once
         return store
+
+    async def install(self) -> InstallChoices:
+        """How an agent is installed from here."""
+        return await install_choices(self.request.app.state.downloads, self.plane)
 
     def may(self, name: str) -> bool:
         """May they? ``name`` is that of a Permission."""

@@ -10,6 +10,7 @@ import pytest
 
 from agent.checkup.plan import CheckPlan
 from agent.checkup.service import AT_ONCE_MAX, PER_MINUTE_MAX, CheckService
+from agent.pause import Pause
 from agent.policy import METHODS, Rule
 from agent.store_url import Store
 from agent.tunnel.check_messages import Check, CheckDone, CheckStep
@@ -172,3 +173,17 @@ async def test_a_check_ends_with_its_tunnel() -> None:
         assert task.cancelled()
         asked = len(store.requests)
     assert asked == 0
+
+
+async def test_a_paused_store_is_not_checked() -> None:
+    told = Told()
+    async with ScriptedStore(at_once) as store:
+        service = service_for(store.port)
+        service._pause_of = lambda _: Pause(1_795_687_200.0, None, "stocktaking")
+        service.take(check(store.port), told)
+        ((step,), (done,)) = told.steps, told.done
+        assert (step.layer, step.state, step.verdict) == ("policy", "failed", "policy_denied")
+        assert "paused this store since 2026-11-26 10:00 UTC (stocktaking)" in step.finding
+        assert "prestashop-agent resume" in step.remedy
+        assert done.refusal == ""
+        assert store.connections == []

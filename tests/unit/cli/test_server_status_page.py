@@ -17,6 +17,13 @@ def test_the_servers_page_puts_tunnels_in_order() -> None:
     assert found == ["80914c66", "0", "1", "90914c66", "0", "1"]
 
 
+def test_the_servers_page_names_what_the_shop_has_paused() -> None:
+    paused = {"https://shop.example.com/": {"since": NOW - 60, "until": NOW + 60, "reason": "stock\x1b[2Jtaking"}}
+    shown = text(server_page, {**SERVER, "tunnels": [{**TUNNEL, "paused": paused}]})
+    span = f"since {shown_moment(NOW - 60)}, until {shown_moment(NOW + 60)}"
+    assert f"paused by the shop {span} (stock\\x1b[2Jtaking): https://shop.example.com/" in shown
+
+
 def test_the_servers_page_names_agents_that_are_offline_and_what_to_do() -> None:
     gone = {"name": "Lyon", "last_heartbeat_at": "2027-01-15T05:46:40+00:00", "host": "rack-4"}
     by_hand = {**gone, "name": "by hand", "host": None}

@@ -202,7 +202,7 @@ def test_every_reason_of_an_ending_is_explained() -> None:
 
 def test_the_agents_page_without_anything() -> None:
     empty = {**AGENT, "tunnels": [], "stores": [], "exchanges": {"in_flight": 0, "ended": 0, "failed": 0}}
-    assert "none is open: add a [[stores]] table" in text(agent_page, empty)
+    assert "none is open; to open one: prestashop-agent stores add URL" in text(agent_page, empty)
     assert "none is open" not in text(agent_page, {**empty, "state": "starting"})
     fresh = {**UP, "round_trip_ms": None, "last_heartbeat_age_s": None, "last_ending": None}
     shown = text(agent_page, {**empty, "tunnels": [fresh]})
@@ -266,3 +266,13 @@ def test_a_moment_has_its_zone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_round_trip_has_as_many_digits_as_it_needs() -> None:
     found = [shown_round_trip(milliseconds) for milliseconds in (0.04, 0.84, 9.96, 103.4, None)]
     assert found == ["0.0 ms", "0.8 ms", "10.0 ms", "103 ms", "not measured yet"]
+
+
+def test_a_paused_store_and_one_over_its_limit_are_said() -> None:
+    first, second = AGENT["stores"]
+    paused = {**first, "paused": {"since": NOW - 60, "until": None, "reason": ""}}
+    limited = {**second, "paused": None, "max_requests_per_minute": 60, "limited": 17}
+    shown = text(agent_page, {**AGENT, "stores": [paused, limited]})
+    assert f"paused since {shown_moment(NOW - 60)}: prestashop-agent resume ends it" in shown
+    assert "over 60 a minute: 17 requests since the start" in shown
+    assert "paused" not in text(agent_page, AGENT)

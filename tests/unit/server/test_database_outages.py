@@ -144,7 +144,7 @@ async def test_a_key_ring_that_finds_no_room_stays_as_it_is(tmp_path: Path, monk
     async with control_api(tmp_path / "data") as api:
         before = (tmp_path / "data" / KEY_RING_FILE).read_bytes()
         with monkeypatch.context() as patch:
-            patch.setattr("agent.server.whole_file.os.fsync", _no_room)
+            patch.setattr("agent.whole_file.os.fsync", _no_room)
             status, problem = await api.call("POST", "maintenance/keys/rotate")
         assert (status, problem["name"]) == (503, "storage_full")
         assert "there is no room on its disk. Free some space there" in problem["detail"]

@@ -56,6 +56,8 @@ def test_the_file_may_be_named_by_the_environment(tmp_path: Path) -> None:
         ('[gateway]\ntls_certificate_file = "/c.pem"\n', '"gateway.tls_key_file" is missing'),
         ('[gateway]\ntls_key_file = "/k.pem"\n', '"gateway.tls_certificate_file" is missing'),
         ("drain_timeout_s = -1\n", "drain_timeout_s"),
+        ('[metrics]\nlisten = "0.0.0.0:9463"\n', "metrics.allow_remote"),
+        ('[metrics]\nlisten = "prometheus.test:9463"\n', "metrics.allow_remote"),
         ('[log]\nlevel = "loud"\n', "log.level"),
     ],
 )
@@ -64,6 +66,14 @@ def test_what_cannot_work_is_one_sentence(tmp_path: Path, text: str, sentence: s
         read_settings(file=toml(tmp_path, text), environ={}, overrides={})
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:9463", "[::1]:9463", "localhost:9463"])
+def test_metrics_are_told_on_this_machine_or_where_that_is_allowed(tmp_path: Path, listen: str) -> None:
+    settings = read_settings(file=toml(tmp_path, f'[metrics]\nlisten = "{listen}"\n'), environ={}, overrides={})
+    assert settings.metrics.listen == listen
+    open_one = '[metrics]\nlisten = "0.0.0.0:9463"\nallow_remote = true\n'
+    assert read_settings(file=toml(tmp_path, open_one), environ={}, overrides={}).metrics.allow_remote
 
 
 def test_the_key_ring_in_the_environment_is_no_unknown_setting() -> None:

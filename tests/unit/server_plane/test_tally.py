@@ -121,3 +121,12 @@ async def test_where_nobody_measures_the_tunnel_the_share_of_the_store_is_unknow
     record = only(bench)
     assert about(record.first_byte_s, 1)
     assert (record.tunnel_s, record.store_s) == (None, None)
+
+
+async def test_the_callers_trace_is_in_the_record_of_the_gateway(bench: Bench) -> None:
+    trace = b"4bf92f3577b34da6a3ce929d0e0e4736"
+    await bench.begin(Client(), fields=b"Traceparent: 00-" + trace + b"-00f067aa0ba902b7-01\r\n")
+    channel = bench.tunnel.channels[0]
+    assert trace in bytes(channel.written)
+    channel.deliver(ok())
+    assert only(bench).trace_id == trace.decode()

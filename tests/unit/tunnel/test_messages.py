@@ -22,10 +22,13 @@ from agent.tunnel.messages import (
     Heartbeat,
     HeartbeatAck,
     Hello,
+    Measure,
+    MeasureAck,
     Message,
     Welcome,
     decode,
 )
+from agent.tunnel.probe_messages import PADDING_MAX_CHARS
 from agent.tunnel.text import printable
 
 RULES = [
@@ -48,6 +51,9 @@ def test_a_grant_gives_back_the_rule(rule: Rule) -> None:
         Welcome(version="2", next_pins=["SHA256:x"]),
         Heartbeat(sequence=7),
         HeartbeatAck(sequence=7),
+        Welcome(unix_time_s=1.8e9),
+        Measure(sequence=1, padding="0" * PADDING_MAX_CHARS),
+        MeasureAck(sequence=1),
         Drain(ack=True),
         Drain(reason="restart", retry_after_s=3),
         Bye(code="place_taken", reason="held"),
@@ -90,6 +96,9 @@ def test_unknown_types_and_fields_are_ignored() -> None:
         b'{"type":"bye","retry_after_s":-1}',
         b'{"type":"bye","code":7}',
         b'{"type":"drain","ack":"yes"}',
+        b'{"type":"welcome","unix_time_s":1e300}',
+        b'{"type":"measure","sequence":1,"padding":7}',
+        b'{"type":"measure","sequence":1,"padding":"' + b"0" * (PADDING_MAX_CHARS + 1) + b'"}',
         b'{"type":"welcome","protocol":0}',
         b'{"type":"hello","version":"1"}',
         b'{"type":"hello","version":"1","instance_id":"a b"}',

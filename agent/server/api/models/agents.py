@@ -92,7 +92,9 @@ class AgentShown(BaseModel):
     version: str | None
     host: str | None
     client_details: ClientDetails
-    grants: list[dict[str, Any]] | None = Field(description="stores, methods and resources that its own policy opens")
+    grants: list[dict[str, Any]] | None = Field(
+        description="stores, methods and resources that its own policy opens; `paused` by the shop, since when"
+    )
     connections_count: int
     old_token_until: datetime | None = Field(description="a token that was replaced works until then")
     last_heartbeat_at: datetime | None

@@ -29,6 +29,7 @@ class ExchangeShown(BaseModel):
     store_ms: float | None = Field(description="an estimate: what is left until the first byte of the answer")
     bytes_up: int
     bytes_down: int
+    trace_id: str = Field(description="of the caller's traceparent; empty without one")
 
     @classmethod
     def of(cls, entry: ExchangeEntry) -> ExchangeShown:

@@ -9,6 +9,7 @@ from agent.server.panel.pages import (
     connection_tests,
     connections,
     docs,
+    downloads,
     entrance,
     exchanges,
     notice_targets,
@@ -31,5 +32,6 @@ PAGES = (
     transfer.router,
     administration.router,
     docs.router,
+    downloads.router,
     shown.router,
 )

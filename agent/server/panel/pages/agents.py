@@ -32,7 +32,7 @@ STATES = ("online", "draining", "offline", "awaiting_install", "disabled", "revo
 @router.get("")
 async def list_page(visitor: Visitor = _READS) -> Response:
     """All agents."""
-    return visitor.page("agents/list.html", **await _listed(visitor))
+    return visitor.page("agents/list.html", install=await visitor.install(), **await _listed(visitor))
 
 
 @router.get("/live")
@@ -219,7 +219,7 @@ async def _form(visitor: Visitor, values: dict[str, str], errors: dict[str, str]
 
 def _token_page(visitor: Visitor, made: NewAgent, what: str) -> Response:
     async def fresh() -> dict[str, Any]:
-        return {"agent": await get_agent(visitor.plane, made.agent.id)}
+        return {"agent": await get_agent(visitor.plane, made.agent.id), "install": await visitor.install()}
 
     return visitor.show_once(
         Kind.AGENT_TOKEN, Permission.AGENTS_MINT, "agents/token.html", fresh=fresh, made=made, what=what

@@ -119,6 +119,7 @@ def _imported(visitor: Visitor, made: Imported) -> Response:
 
     async def fresh() -> dict[str, Any]:
         there = (await list_connections(plane)).items
-        return {"connections": [each for each in there if each.slug in slugs]}
+        mine = [each for each in there if each.slug in slugs]
+        return {"connections": mine, "install": await visitor.install()}
 
     return visitor.show_once(Kind.IMPORT, Permission.AGENTS_MINT, "transfer/done.html", fresh=fresh, made=made)

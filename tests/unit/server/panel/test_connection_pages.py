@@ -57,10 +57,14 @@ async def test_the_preview_warns_by_what_the_agent_says_now(panel: Panel, api: C
     assert await warnings_of(panel, methods=["GET"], resources="orders") == ""
     assert "refuses customers on this store" in await warnings_of(panel, methods=["GET"], resources="orders, customers")
     other = await warnings_of(panel, store_url="https://other.example.com/api/?token=CANARY")
-    assert "do not open https://other.example.com/: add [[stores]]" in other
+    assert (
+        "do not open https://other.example.com/: run on its machine prestashop-agent stores add https://other" in other
+    )
     assert "CANARY" not in other
     several = {"store_url": "https://other.example.com/admin123abc/", "methods": ["GET"]}
-    assert "open none of these: add [[stores]]" in await warnings_of(panel, **several)
+    assert "open none of these: run on its machine prestashop-agent stores add URL" in await warnings_of(
+        panel, **several
+    )
 
 
 async def test_the_page_shows_what_the_agent_opens_and_what_it_found(panel: Panel, api: ControlApi) -> None:

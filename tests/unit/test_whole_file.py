@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.server.whole_file import whole_file
+from agent.whole_file import whole_file
 
 
 def test_the_old_content_stays_until_the_new_is_whole(tmp_path: Path) -> None:

@@ -1,0 +1,3 @@
+if under_systemd; then
+    systemctl --system daemon-reload >/dev/null || true
+fi
