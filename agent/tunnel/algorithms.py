@@ -33,3 +33,6 @@ CHANNEL_WINDOW_BYTES: Final = 2 << 20
 
 CONTROL_WINDOW_BYTES: Final = 64 * 1024
 CONTROL_PACKET_BYTES: Final = 16 * 1024
+
+PACKET_MIN_BYTES: Final = 1024
+"""Data in a packet that the other end must take, at least: with one byte each, a read of a store would be 100,000."""

@@ -44,16 +44,13 @@ class PacketSeal(GCMEncryption):
         self.invocation = (self.invocation + 1) & _COUNTER_MASK
         return self._aead.encrypt(nonce, packet, header)
 
-    def peek(self, data: bytes, start: int, end: int) -> bytes | None:
-        """What the whole packet ``data[start:end]`` holds, None when it is not genuine. Does not count: see ``taken``.
+    def peek(self, header: bytes, sealed: bytes | memoryview) -> bytes | None:
+        """What the packet behind ``header`` holds, None when it is not genuine. Does not count: see ``taken``.
 
         Opening one packet twice is harmless, sealing two with one nonce would not be.
         """
-        body = start + LENGTH_BYTES
         try:
-            return self._aead.decrypt(
-                self._fixed + self.invocation.to_bytes(8, "big"), data[body:end], data[start:body]
-            )
+            return self._aead.decrypt(self._fixed + self.invocation.to_bytes(8, "big"), sealed, header)
         except InvalidTag:
             return None
 
@@ -69,7 +66,6 @@ class PacketSeal(GCMEncryption):
 
     def decrypt_packet(self, seq: int, first: bytes, rest: bytes, header_len: int, mac: bytes) -> bytes | None:  # noqa: ARG002 - asyncssh's signature
         """What the packet holds; None when it is not genuine."""
-        whole = first + rest + mac
-        found = self.peek(whole, 0, len(whole))
+        found = self.peek(first[:header_len], first[header_len:] + rest + mac)
         self.taken()
         return found

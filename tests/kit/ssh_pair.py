@@ -59,7 +59,7 @@ class End:
         self.conn = conn
         if self.has_fast_path:
             self.path = install(conn)
-            assert self.path is not None
+            assert (self.path is not None) == ("gcm" in str(conn.get_extra_info("send_cipher")))
 
 
 class _Client(asyncssh.SSHClient):
@@ -130,8 +130,12 @@ async def ssh_pair(
     rekey_seconds: float = 3600,
     tamper: Tamper | None = None,
     piece_bytes: int = 0,
+    packet_bytes: int = 1 << 15,
 ) -> AsyncIterator[Pair]:
-    """An SSH connection over socket pairs; ``tamper`` sees every byte, and ``piece_bytes`` arrive at a time."""
+    """An SSH connection over socket pairs; ``tamper`` sees every byte, and ``piece_bytes`` arrive at a time.
+
+    The client takes packets with ``packet_bytes`` of data in its channels.
+    """
     pair = Pair(End(fast_client), End(fast_server))
     near, far, pumps = _wire(tamper, piece_bytes)
     common = {
@@ -166,7 +170,7 @@ async def ssh_pair(
         pair.opened.append(Recorder())
         return pair.opened[-1]
 
-    await client.create_server(session, LISTEN_HOST, LISTEN_PORT, window=1 << 16)
+    await client.create_server(session, LISTEN_HOST, LISTEN_PORT, window=1 << 16, max_pktsize=packet_bytes)
     try:
         yield pair
     finally:
