@@ -13,6 +13,7 @@ import structlog
 from asyncssh.misc import MaybeAwait
 
 from agent.streams import ByteSession
+from agent.tunnel.acceleration import Acceleration
 from agent.tunnel.algorithms import CONTROL_PACKET_BYTES, CONTROL_WINDOW_BYTES, LISTEN_HOST, LISTEN_PORT, SUBSYSTEM
 from agent.tunnel.channel import ChannelSession
 from agent.tunnel.config import TunnelConfig
@@ -79,6 +80,11 @@ class AgentLink:
     def open_channels(self) -> int:
         """Forwarded channels that are open."""
         return self._client.flow.open_channels if self._client is not None else 0
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """Its fast path."""
+        return self._client.acceleration if self._client is not None else Acceleration()
 
     async def open(self, sock: socket.socket, token: AccessToken, hello: Hello) -> Welcome:
         """Log in, get the forward, say hello, be welcome; the time limit is ``login_timeout_s`` in all.

@@ -14,10 +14,10 @@ import asyncssh
 
 from agent import __version__
 from agent.errors import AgentError
+from agent.tunnel.acceleration import Acceleration, accelerate
 from agent.tunnel.algorithms import ENCRYPTION_ALGS, HOST_KEY_ALGS, KEX_ALGS, REKEY_BYTES
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.ending import Ending, EndReason
-from agent.tunnel.fastpath import FastPath, install
 from agent.tunnel.flow import LinkFlow, propagate_flow_control
 from agent.tunnel.text import printable
 from agent.tunnel.token import AccessToken
@@ -52,7 +52,7 @@ class PinnedClient(asyncssh.SSHClient):
         self.secret_sent = False
         self.secret_refused = False
         self.has_transport = False
-        self.fast_path: FastPath | None = None
+        self.acceleration = Acceleration()
         # set by connection_made
         self._conn: asyncssh.SSHClientConnection
         self.flow: LinkFlow
@@ -83,8 +83,7 @@ class PinnedClient(asyncssh.SSHClient):
 
     def auth_completed(self) -> None:
         """Logged in."""
-        if self._config.fast_path:
-            self.fast_path = install(self._conn)
+        self.acceleration = accelerate(self._conn, is_wanted=self._config.fast_path)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
