@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asyncssh
 import pytest
 from asyncssh.connection import SSHConnection
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from agent.tunnel import fastpath, fastpath_check
+from tests.kit.nonces import Nonces, counted_nonces
 from tests.kit.random_traffic import random_traffic
 from tests.kit.ssh_pair import End, Pair, ssh_pair
 from tests.kit.until import until
@@ -23,37 +23,10 @@ FAST_FIRST = [(True, True), (True, False), (False, True)]
 PACKETS = 3400  # each of three: 10^4 in all; tests/bench/fast_path_soak.py makes 10^6
 
 
-class Nonces:
-    """Counts every (key, nonce) pair that anybody in this process seals with."""
-
-    def __init__(self) -> None:
-        self.seen: set[tuple[bytes, bytes]] = set()
-        self.twice = 0
-
-    def cipher(self, key: bytes) -> Any:
-        """In place of the class AESGCM."""
-        real, nonces = AESGCM(key), self
-
-        class Counting:
-            def encrypt(self, nonce: bytes, data: bytes, header: bytes) -> bytes:
-                pair = (key, bytes(nonce))
-                nonces.twice += pair in nonces.seen
-                nonces.seen.add(pair)
-                return real.encrypt(nonce, data, header)
-
-            def decrypt(self, nonce: bytes, data: bytes, header: bytes) -> bytes:
-                return real.decrypt(nonce, data, header)
-
-        return Counting()
-
-
 @pytest.fixture
-def nonces(monkeypatch: pytest.MonkeyPatch) -> Nonces:
-    fastpath_check.why_not()  # its self-check seals one packet in two ways, on purpose, under a key of its own
-    counted = Nonces()
-    monkeypatch.setattr("agent.tunnel.packet_seal.AESGCM", counted.cipher)
-    monkeypatch.setattr("asyncssh.crypto.cipher.AESGCM", counted.cipher)
-    return counted
+def nonces() -> Iterator[Nonces]:
+    with counted_nonces() as counted:
+        yield counted
 
 
 def went_through(end: End) -> tuple[int, int]:
