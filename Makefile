@@ -40,8 +40,9 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-SLOW_PATH := tests/integration/test_tunnel_*.py tests/integration/test_gateway_*.py tests/integration/test_status.py \
-	tests/integration/test_daemon.py tests/e2e/test_cuts_*.py tests/e2e/test_takeover.py tests/faults
+SLOW_PATH := $(patsubst %,tests/integration/test_tunnel_%.py,bulk channels drain flow hostile_clients link plain_ssh takeover) \
+	$(patsubst %,tests/integration/test_gateway_%.py,drain flow repeats requests slow_readers truncation) \
+	tests/integration/test_status.py tests/faults
 slow-path: $(VENV)/.ready  ## Tunnels, gateway and faults once more with the fast path off at both ends (make unit has it on)
 	@PRESTASHOP_AGENT_FAST_PATH=0 INTEGRATION_SERVER_FAST_PATH=0 \
 	    $(BIN)/python -m pytest $(SLOW_PATH) -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)

@@ -34,6 +34,11 @@ class Acceleration:
         """As ``packets_sent``."""
         return self.path.packets_received if self.path is not None else 0
 
+    def measured(self, round_trip_s: float) -> None:
+        """A round trip through the connection took so long: channels size their windows by it."""
+        if self.path is not None:
+            self.path.measured(round_trip_s)
+
     def log_fields(self) -> dict[str, bool | str]:
         """For ``tunnel.ready``."""
         return {"fast_path": True} if self.path is not None else {"fast_path": False, "fast_path_reason": self.reason}

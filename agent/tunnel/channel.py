@@ -14,7 +14,13 @@ import asyncssh
 import structlog
 
 from agent.streams import ByteSession
-from agent.tunnel.algorithms import CHANNEL_WINDOW_BYTES, LISTEN_HOST, LISTEN_PORT, PACKET_MIN_BYTES
+from agent.tunnel.algorithms import (
+    CHANNEL_PACKET_BYTES,
+    CHANNEL_WINDOW_BYTES,
+    LISTEN_HOST,
+    LISTEN_PORT,
+    PACKET_MIN_BYTES,
+)
 from agent.tunnel.flow import LinkFlow
 
 log = structlog.get_logger("agent")
@@ -159,7 +165,9 @@ async def open_channel(
     """
     guarded = ChannelSession(session, flow)
     opening = asyncio.ensure_future(
-        conn.create_connection(lambda: guarded, LISTEN_HOST, LISTEN_PORT, window=window_bytes)
+        conn.create_connection(
+            lambda: guarded, LISTEN_HOST, LISTEN_PORT, window=window_bytes, max_pktsize=CHANNEL_PACKET_BYTES
+        )
     )
     try:
         # shield: asyncssh would keep a channel whose opener was cancelled open for ever

@@ -1,10 +1,19 @@
-"""A forwarded channel whose data goes straight into packets of the fast path while the peer's window has room."""
+"""A forwarded channel on the fast path: its data goes straight into packets, and its window is sized to the line."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+import time
+from typing import Final, Protocol
 
 from asyncssh.channel import SSHTCPChannel
+from asyncssh.connection import SSHConnection
+
+from agent.tunnel.window import next_window_bytes
+
+_PIECE_BYTES: Final = 4096
+"""What is held back for a paused reader is joined to pieces of this size: each costs 100 bytes, and a peer may send
+one byte at a time."""
 
 
 class PacketPath(Protocol):
@@ -19,11 +28,72 @@ class PacketPath(Protocol):
     def settle(self) -> None:
         """Write what was put, when it is much; the transport may then pause its sources."""
 
+    @property
+    def round_trip_s(self) -> float:
+        """The shortest one that was measured; 0 while none was."""
+
+    def window_room_bytes(self) -> int:
+        """By how much the windows of all its channels together may still grow."""
+
 
 class FastChannel(SSHTCPChannel[bytes]):
-    """asyncssh's channel, but for ``write``."""
+    """asyncssh's channel, but for ``write``, and for the window that it announces: see ``window``."""
 
-    path: PacketPath
+    def __init__(
+        self,
+        conn: SSHConnection,
+        loop: asyncio.AbstractEventLoop,
+        encoding: str | None,
+        errors: str,
+        window: int,
+        max_pktsize: int,
+        path: PacketPath,
+    ) -> None:
+        super().__init__(conn, loop, encoding, errors, window, max_pktsize)
+        self.path = path
+        self._base_window = window
+        self._announced_at = self._paused_at = time.monotonic()
+        self._paused_s = 0.0
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """As asyncssh's; the window shrinks where the reader is what is slow."""
+        if self._recv_paused is not True:
+            self._paused_at = time.monotonic()
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        """As asyncssh's."""
+        if self._recv_paused is True:
+            self._paused_s += time.monotonic() - self._paused_at
+        super().resume_reading()
+
+    def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
+        held = self._recv_buf
+        if held and self._recv_paused and datatype is None:
+            last, kind = held[-1]
+            if kind is None and len(last) + len(data) <= _PIECE_BYTES:
+                self._recv_window -= len(data)
+                held[-1] = (last + data, None)
+                return
+        super()._accept_data(data, datatype)
+
+    def _deliver_data(self, data: bytes, datatype: int | None) -> None:
+        if self._recv_window < self._init_recv_window // 2:  # asyncssh is about to announce what is missing
+            now = time.monotonic()
+            self._init_recv_window = next_window_bytes(
+                self._init_recv_window,
+                self._base_window,
+                elapsed_s=now - self._announced_at,
+                paused_s=self._paused_s,
+                round_trip_s=self.path.round_trip_s,
+                room_bytes=self.path.window_room_bytes(),
+            )
+            self._announced_at, self._paused_s = now, 0.0
+        super()._deliver_data(data, datatype)
+
+    # -- sending -------------------------------------------------------------------------------------------------
 
     def write(self, data: bytes, datatype: int | None = None) -> None:
         """As asyncssh's, which does it where something waits already, or must, and keeps what is beyond the window.

@@ -34,6 +34,7 @@ from asyncssh.packet import PacketDecodeError
 from agent.tunnel.fast_channel import FastChannel
 from agent.tunnel.fastpath_check import obstacle
 from agent.tunnel.packet_seal import BLOCK_BYTES, LENGTH_BYTES, TAG_BYTES, PacketSeal
+from agent.tunnel.window import ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES
 
 _CHANNEL_FIRST: Final = 90  # RFC 4250 4.1.2
 _WINDOW_ADJUST: Final = 93
@@ -51,7 +52,7 @@ class FastPath:
 
     __slots__ = (
         "_conn", "_opening", "_padding", "_queue", "_queued_bytes", "_sealing", "_takes_lines", "packets_received",
-        "packets_sent",
+        "packets_sent", "round_trip_s",
     )  # a list to be scanned  # fmt: skip
 
     def __init__(self, conn: SSHConnection) -> None:
@@ -64,6 +65,7 @@ class FastPath:
         self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
         # asyncio's own writelines forgets back-pressure and lost connections in Python 3.12 and 3.13 (CVE-2024-12254).
         self._takes_lines = type(conn._transport).__module__.startswith("uvloop")
+        self.round_trip_s = 0.0
         self.packets_sent = 0
         self.packets_received = 0
 
@@ -218,9 +220,17 @@ class FastPath:
         """In place of asyncssh's: a channel that writes through here."""
         conn = self._conn
         conn._update_recv_pktlen(max_pktsize)
-        channel = FastChannel(conn, conn._loop, encoding, errors, window, max_pktsize)
-        channel.path = self
-        return channel
+        return FastChannel(conn, conn._loop, encoding, errors, window, max_pktsize, self)
+
+    def measured(self, round_trip_s: float) -> None:
+        """A round trip through this connection took so long; the shortest counts, for others waited behind data."""
+        if round_trip_s > 0:
+            self.round_trip_s = min(self.round_trip_s or ROUND_TRIP_MAX_S, round_trip_s)
+
+    def window_room_bytes(self) -> int:
+        """By how much the windows of all channels together may still grow."""
+        channels = self._conn._channels.values()
+        return WINDOWS_MAX_BYTES - sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
 
 
 def install(conn: SSHConnection) -> FastPath | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -137,12 +136,16 @@ async def endings(fast_client: bool, fast_server: bool, harm: Callable[[bytes], 
         armed = True
         far.channel.write(b"x" * 1000)
         await until(lambda: harmed)
-        with contextlib.suppress(BrokenPipeError):  # it has just heard of it
-            far.channel.write(b"y" * 1000)  # what is missing from the first one is made up from this
+        if harm is shortened:  # what is missing is made up from this; any other end comes by itself
+            far.channel.write(b"y" * 1000)
         await pair.ended()
         assert near.received == b"before"
         await until(lambda: bool(near.ended and far.ended))
         return [f"{type(error).__name__}: {error}" for error in (*pair.client.lost, *pair.server.lost)]
+
+
+def shortened(data: bytes) -> bytes:
+    return data[:-20]
 
 
 def flipped(place: int) -> Callable[[bytes], bytes]:
@@ -156,7 +159,7 @@ def flipped(place: int) -> Callable[[bytes], bytes]:
 
 @pytest.mark.parametrize(
     "harm",
-    [flipped(-1), flipped(-500), flipped(0), lambda data: data[:-20], lambda data: None],
+    [flipped(-1), flipped(-500), flipped(0), shortened, lambda data: None],
     ids=["tag", "body", "length", "a part is missing", "cut"],
 )
 async def test_a_harmed_packet_ends_as_without_the_fast_path(harm: Callable[[bytes], bytes | None]) -> None:
