@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from asyncssh.channel import SSHTCPChannel
 from asyncssh.connection import SSHConnection
 
-from agent.tunnel.window import next_window_bytes
+from agent.tunnel.window import WindowBudget, next_window_bytes
 
 _PIECE_BYTES: Final = 4096
 """What is held back for a paused reader is joined to pieces of this size: each costs 100 bytes, and a peer may send
@@ -27,6 +27,8 @@ class PacketPath(Protocol):
 
     def settle(self) -> None:
         """Write what was put, when it is much; the transport may then pause its sources."""
+
+    budget: WindowBudget
 
     @property
     def round_trip_s(self) -> float:
@@ -81,17 +83,23 @@ class FastChannel(SSHTCPChannel[bytes]):
 
     def _deliver_data(self, data: bytes, datatype: int | None) -> None:
         if self._recv_window < self._init_recv_window // 2:  # asyncssh is about to announce what is missing
-            now = time.monotonic()
+            now, before = time.monotonic(), self._init_recv_window
             self._init_recv_window = next_window_bytes(
-                self._init_recv_window,
+                before,
                 self._base_window,
                 elapsed_s=now - self._announced_at,
                 paused_s=self._paused_s,
                 round_trip_s=self.path.round_trip_s,
                 room_bytes=self.path.window_room_bytes(),
             )
+            self.path.budget.taken_bytes += self._init_recv_window - before
             self._announced_at, self._paused_s = now, 0.0
         super()._deliver_data(data, datatype)
+
+    def _cleanup(self, exc: Exception | None = None) -> None:
+        self.path.budget.taken_bytes -= self._init_recv_window - self._base_window
+        self._init_recv_window = self._base_window
+        super()._cleanup(exc)
 
     # -- sending -------------------------------------------------------------------------------------------------
 

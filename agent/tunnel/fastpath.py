@@ -34,7 +34,7 @@ from asyncssh.packet import PacketDecodeError
 from agent.tunnel.fast_channel import FastChannel
 from agent.tunnel.fastpath_check import obstacle
 from agent.tunnel.packet_seal import BLOCK_BYTES, LENGTH_BYTES, TAG_BYTES, PacketSeal
-from agent.tunnel.window import ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES
+from agent.tunnel.window import PROCESS_BUDGET, ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES, WindowBudget
 
 _CHANNEL_FIRST: Final = 90  # RFC 4250 4.1.2
 _WINDOW_ADJUST: Final = 93
@@ -51,12 +51,22 @@ class FastPath:
     """The fast path of one connection; ``packets_sent`` and ``packets_received`` went through it."""
 
     __slots__ = (
-        "_conn", "_opening", "_padding", "_queue", "_queued_bytes", "_sealing", "_takes_lines", "packets_received",
-        "packets_sent", "round_trip_s",
+        "_conn",
+        "_opening",
+        "_padding",
+        "_queue",
+        "_queued_bytes",
+        "_sealing",
+        "_takes_lines",
+        "budget",
+        "packets_received",
+        "packets_sent",
+        "round_trip_s",
     )  # a list to be scanned  # fmt: skip
 
-    def __init__(self, conn: SSHConnection) -> None:
+    def __init__(self, conn: SSHConnection, budget: WindowBudget = PROCESS_BUDGET) -> None:
         self._conn = conn
+        self.budget = budget
         self._sealing: PacketSeal | None = None
         self._opening: PacketSeal | None = None
         self._queue: list[bytes] = []
@@ -228,9 +238,10 @@ class FastPath:
             self.round_trip_s = min(self.round_trip_s or ROUND_TRIP_MAX_S, round_trip_s)
 
     def window_room_bytes(self) -> int:
-        """By how much the windows of all channels together may still grow."""
+        """By how much a window may still grow, for this connection's sake and for the process's."""
         channels = self._conn._channels.values()
-        return WINDOWS_MAX_BYTES - sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
+        windows = sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
+        return min(WINDOWS_MAX_BYTES - windows, self.budget.room_bytes)
 
 
 def install(conn: SSHConnection) -> FastPath | None:

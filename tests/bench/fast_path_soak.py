@@ -1,6 +1,6 @@
 """``make soak``: random SSH packets from the fast path to asyncssh and back, compared byte for byte.
 
-Each round is a connection with a seed of its own, printed, so that it can be had again: ``--seed S --packets 2000``.
+Each round is a connection with a seed of its own, printed, so that it can be had again: ``--seed S --packets N``.
 Ends without the fast path, keys that are exchanged anew every 300 kB, and pieces of the stream that are torn apart
 take turns. 1 when a byte differed, a nonce was used twice, or the fast path was not really on.
 """
@@ -22,6 +22,7 @@ from tests.kit.random_traffic import random_traffic
 from tests.kit.ssh_pair import ssh_pair
 
 ROUND_PACKETS = 10_000
+TORN_ROUND_PACKETS = 1000  # each of its pieces is a turn of the loop
 REKEY_BYTES = 300_000
 
 
@@ -68,7 +69,7 @@ async def _soak(options: argparse.Namespace) -> int:
             print(f"soak: {packets} packets after {options.minutes:g} min, which is all the time there was")
             return 1
         kind = KINDS[seed % len(KINDS)]
-        writes = min(ROUND_PACKETS, options.packets - packets)
+        writes = min(TORN_ROUND_PACKETS if kind.piece_bytes else ROUND_PACKETS, options.packets - packets)
         print(f"round {rounds}, --seed {seed}: {kind}", flush=True)
         try:
             packets += await _round(kind, seed, writes)

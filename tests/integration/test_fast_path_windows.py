@@ -83,6 +83,27 @@ class Clock:
         return self.now
 
 
+async def test_all_connections_share_the_growth_and_give_it_back() -> None:
+    budget = window.WindowBudget(600 * KIB)
+    async with (
+        ssh_pair(fast_client=False, fast_server=True) as first,
+        ssh_pair(fast_client=False, fast_server=True) as second,
+    ):
+        channels = []
+        for pair in (first, second):
+            knows_a_long_line(pair)
+            assert pair.server.path is not None
+            pair.server.path.budget = budget
+            channels.append(await pair.channel(window=BASE))
+            await send(*channels[-1], 2048 * KIB)
+        assert [announced(near) for near, _ in channels] == [512 * KIB, 600 * KIB - 448 * KIB + BASE]
+        assert budget.room_bytes == 0
+        channels[0][0].channel.close()
+        await until(lambda: bool(channels[0][0].ended))
+        assert budget.taken_bytes == 152 * KIB
+    assert budget.taken_bytes == 0
+
+
 async def test_a_window_shrinks_again_for_a_reader_that_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr("agent.tunnel.fast_channel.time", clock)
