@@ -45,9 +45,13 @@ _NEEDS_PERSON = "tunnel_needs_person", "1 while trying again cannot help before 
 _HEARTBEAT = "tunnel_heartbeat_age_seconds", "Since the server answered a heartbeat."
 _ROUND_TRIP = "tunnel_round_trip_seconds", "Of the last heartbeat through the tunnel."
 _CHANNELS = "tunnel_channels", "Channels that are open in the tunnel."
+_FAST = (
+    "tunnel_fast_path_packets",
+    "SSH packets on the fast path since the tunnel is up; direction: sent, received.",
+)
 _LAG = "event_loop_lag_seconds", "How late the event loop was at worst within the last minute."
 
-_COUNTERS: Final = (_EXCHANGES, _ERRORS, _BYTES, _LIMITED, _ATTEMPTS, _ENDINGS)
+_COUNTERS: Final = (_EXCHANGES, _ERRORS, _BYTES, _LIMITED, _ATTEMPTS, _ENDINGS, _FAST)
 _GAUGES: Final = (
     *(_READY, _IN_FLIGHT, _CONNECTIONS, _PAUSED, _TUNNEL_STATE, _TUNNEL_UP, _NEEDS_PERSON, _HEARTBEAT, _ROUND_TRIP),
     *(_CHANNELS, _LAG),
@@ -142,6 +146,12 @@ def _tunnel_families(tunnels: Iterable[Mapping[str, Any]], endings: Iterable[Map
     yield _gauge(_CHANNELS, {(index,): tunnel["open_channels"] for index, tunnel in by_index.items()}, "tunnel")
     yield _gauge(_HEARTBEAT, _known(by_index, "last_heartbeat_age_s", 1), "tunnel")
     yield _gauge(_ROUND_TRIP, _known(by_index, "round_trip_ms", 1000), "tunnel")
+    fast = {
+        (index, direction): tunnel[f"fast_path_packets_{direction}"]
+        for index, tunnel in by_index.items()
+        for direction in ("sent", "received")
+    }
+    yield _counter(_FAST, fast, "tunnel", "direction")
     waiting = {
         (index, tunnel["last_ending"]["reason"]): True
         for index, tunnel in by_index.items()

@@ -23,12 +23,12 @@ from agent.settings_proxy import read_proxy_route
 from agent.source import Source, tunnel_config
 from agent.streams import ByteSession
 from agent.terminal_log import TerminalRenderer
-from agent.tunnel.keeper import TunnelStatus
 from agent.tunnel.messages import Hello
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.state import State
 from agent.tunnel.supervisor import Supervisor
 from agent.tunnel.token import AccessToken, read_token_file
+from agent.tunnel.tunnel_status import TunnelStatus
 
 _LEAVE_S: Final = 2.0
 _PAUSES_S: Final = 15.0  # between the attempts at the servers of the token

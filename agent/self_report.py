@@ -15,10 +15,10 @@ from agent.loop_lag import LoopLag
 from agent.past import endings_of, exchanges_of
 from agent.process_report import ProcessReport
 from agent.status import AgentReport, ExchangesReport, StoreConnections, StoreReport, TunnelReport
-from agent.tunnel.keeper import TunnelStatus
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.state import State
 from agent.tunnel.supervisor import Supervisor
+from agent.tunnel.tunnel_status import TunnelStatus
 
 
 class SelfReport:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.tunnel.keeper import TunnelStatus
 from agent.tunnel.state import State
+from agent.tunnel.tunnel_status import TunnelStatus
 
 _ATTEMPTS = frozenset({State.CONNECTING, State.AUTHENTICATING})
 

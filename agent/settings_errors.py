@@ -15,7 +15,7 @@ from agent.errors import SettingsError
 
 _SECRET_KEY: Final = re.compile(r"(?:^|_)(?:secret|password|passphrase|token|key|keys|credential)$", re.IGNORECASE)
 _SHOWN_MAX_CHARS: Final = 60
-_LISTED_MAX: Final = 12
+_LISTED_MAX: Final = 16
 
 _IN_WORDS: Final = {
     "missing": "is missing",

@@ -80,6 +80,7 @@ def tunnel_config(settings: AgentSettings) -> TunnelConfig:
     reconnect, heartbeat, timeouts = settings.reconnect, settings.heartbeat, settings.timeouts
     return TunnelConfig(
         tunnels=settings.tunnels,
+        fast_path=settings.fast_path,
         connect_timeout_s=timeouts.ssh_connect_s,
         login_timeout_s=timeouts.ssh_login_s,
         heartbeat_interval_s=heartbeat.interval_s,

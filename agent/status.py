@@ -12,9 +12,9 @@ from agent.past import PastEndingReport, PastExchangeReport
 from agent.pause import Pause
 from agent.process_report import ProcessReport
 from agent.tunnel.ending import Ending
-from agent.tunnel.keeper import TunnelStatus
 from agent.tunnel.proxy_route import ProxyRoute
 from agent.tunnel.token import split_server
+from agent.tunnel.tunnel_status import TunnelStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class EndingReport:
 class TunnelReport:
     """One tunnel: ``state`` since ``since_s``, at ``server`` after so many ``attempts``.
 
-    ``proxy`` leads there and names who said so, never with its login; None: reached without one.
+    ``proxy`` leads there and names who said so, never with its login; None: reached without one. ``fast_path`` is None
+    while no tunnel is up; ``fast_path_reason`` says why it is off, and the packets are those of this tunnel.
     """
 
     index: int
@@ -51,10 +52,15 @@ class TunnelReport:
     last_ending_age_s: float | None
     next_attempt_in_s: float | None
     proxy: str | None
+    fast_path: bool | None
+    fast_path_reason: str | None
+    fast_path_packets_sent: int
+    fast_path_packets_received: int
 
     @classmethod
     def of(cls, status: TunnelStatus, route: ProxyRoute | None) -> TunnelReport:
         """As the keeper sees it; ``route`` is what the settings say now, and what the next attempt takes."""
+        fast = status.acceleration
         is_proxied = route is not None and route.leads_to(*split_server(status.server))
         return cls(
             index=status.index,
@@ -71,6 +77,10 @@ class TunnelReport:
             last_ending_age_s=_rounded(status.last_ending_age_s),
             next_attempt_in_s=_rounded(status.next_attempt_in_s),
             proxy=str(route) if is_proxied else None,
+            fast_path=fast.path is not None if fast is not None else None,
+            fast_path_reason=(fast.reason or None) if fast is not None else None,
+            fast_path_packets_sent=fast.packets_sent if fast is not None else 0,
+            fast_path_packets_received=fast.packets_received if fast is not None else 0,
         )
 
 

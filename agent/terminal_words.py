@@ -97,6 +97,7 @@ _WORDS: Final[Mapping[str, str | Callable[[Fields], str]]] = {
     "agent.left_at_once": "Left at once: what ran was cut off.",
     "agent.stopped": _stopped,
     "clock.disturbed": _disturbed,
+    "fast_path.unavailable": "SSH packets take asyncssh's own, slower way: {reason}.",
     "metrics.listening": "Metrics and health at http://{address}:{port}/metrics.",
     "network.changed": "The network changed: what waits tries at once.",
     "pause.not_kept": "{detail}",

@@ -14,6 +14,10 @@ FILE = click.Path(path_type=Path, readable=False)  # click would end with 2 and 
 
 token_file_option = click.option("--token-file", type=FILE, metavar="FILE", help="File with the access token.")
 
+no_fast_path_option = click.option(
+    "--no-fast-path", is_flag=True, help="Let asyncssh handle every SSH packet, which costs more CPU."
+)
+
 config_option = click.option(
     "--config",
     type=FILE,

@@ -16,6 +16,7 @@ from agent.cli.options import (
     environ_of,
     given_settings,
     instance_option,
+    no_fast_path_option,
     token_file_option,
 )
 
@@ -41,6 +42,7 @@ Leaves with 0, 78 when the settings cannot work, 130 after a second Ctrl-C; with
 @token_file_option
 @click.option("--state-dir", type=FILE, metavar="DIR", help="Where the instance's id lives.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Default: text on a terminal.")
+@no_fast_path_option
 @click.pass_context
 def run(
     context: click.Context,
@@ -51,6 +53,7 @@ def run(
     token_file: Path | None,
     state_dir: Path | None,
     log_format: str | None,
+    no_fast_path: bool,
 ) -> int:
     """Connect to the integration server and serve the stores until told to stop."""
     from agent.source import Source
@@ -58,6 +61,7 @@ def run(
     overrides = given_settings(
         token_file=token_file,
         state_dir=state_dir,
+        fast_path=False if no_fast_path else None,
         log__format=log_format,
         log__level="debug" if verbose else None,
     )

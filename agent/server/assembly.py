@@ -160,6 +160,7 @@ def ssh_config(settings: ServerSettings, audit: Callable[[str, Mapping[str, str]
         heartbeat_interval_s=min(settings.ssh.heartbeat_interval_s, silence_s / 2.5),
         silence_limit_s=silence_s,
         link=LinkLimits.within(silence_s),
+        fast_path=settings.fast_path,
         door=door,
         audit=audit,
     )

@@ -81,6 +81,7 @@ class AgentConversation:
                 self._link.tunnel.last_heartbeat_at = time.time()
                 if message.round_trip_s is not None:
                     self._link.tunnel.round_trip_s = message.round_trip_s
+                    self._link.tunnel.acceleration.measured(message.round_trip_s)
             self.stream.send(HeartbeatAck(sequence=message.sequence))
         elif isinstance(message, Drain):
             self._drain(message)

@@ -8,14 +8,15 @@ import time
 import asyncssh
 import structlog
 
-from agent.server.agent_record import AgentRecord
 from agent.server.control import AgentConversation, ControlSession, control_channel
 from agent.server.entrance import Entrance
 from agent.server.link_context import LinkContext
 from agent.server.listener import VirtualListener
+from agent.server.password_login import PasswordLogin
 from agent.server.pulse import Pulse
 from agent.server.tunnel import TOO_MANY_CONNECTIONS, Tunnel
 from agent.streams import ByteSession
+from agent.tunnel.acceleration import Acceleration, accelerate
 from agent.tunnel.algorithms import LISTEN_HOST, LISTEN_PORT
 from agent.tunnel.channel import open_channel
 from agent.tunnel.flow import LinkFlow, propagate_flow_control
@@ -29,15 +30,13 @@ BY_APPLICATION = 11
 READ_POLL_S = 0.02
 
 
-class AgentLink(asyncssh.SSHServer):
+class AgentLink(PasswordLogin):
     """asyncssh's callbacks of one connection, and the link of its tunnel."""
 
     def __init__(self, context: LinkContext) -> None:
-        self._context = context
+        super().__init__(context)
         self._config = context.config
         self.closed = asyncio.Event()
-        self.peer = ""
-        self._record: AgentRecord | None = None
         self._logged_in = False
         # tunnel
         self._listener: VirtualListener | None = None
@@ -46,9 +45,8 @@ class AgentLink(asyncssh.SSHServer):
         self._said_bye = False
         self._deadline: asyncio.TimerHandle | None = None
         self._pulse: Pulse | None = None
+        self._acceleration = Acceleration()
         # set by connection_made
-        self._conn: asyncssh.SSHServerConnection
-        self._entrance: Entrance
         self._flow: LinkFlow
 
     def __repr__(self) -> str:
@@ -68,45 +66,6 @@ class AgentLink(asyncssh.SSHServer):
         self._context.links.add(self)
         self._flow = propagate_flow_control(conn, self._config.link)
 
-    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - asyncssh's signature
-        """Always: nobody comes in without a secret. Each new user name counts as an attempt."""
-        self._entrance.attempt()
-        return True
-
-    def password_auth_supported(self) -> bool:
-        """The only method."""
-        return True
-
-    def kbdint_auth_supported(self) -> bool:
-        """Off: asyncssh's default turns it on wherever passwords are."""
-        return False
-
-    def validate_password(self, username: str, password: str) -> bool:
-        """Compare with the records in memory; ``authenticate`` looks up a hash, so that time tells nothing."""
-        self._entrance.attempt()
-        record = self._context.authenticate(username, password)
-        if record is None:
-            self._entrance.wrong_secret()
-        if record is None or (record.plain_store is not None and not record.enabled):  # which cannot be told why
-            log.warning("agent.login_refused", agent_id=printable(username, 64), peer=self.peer)
-            return False
-        if record.plain_store is None and self._client_is_openssh():
-            log.warning(
-                "agent.login_refused", agent_id=record.agent_id, peer=self.peer, reason="not made for plain ssh"
-            )
-            self._conn.send_auth_banner(
-                "This access token belongs to prestashop-agent; a stock ssh client needs an agent made with"
-                " --plain-ssh.\r\n"
-            )
-            return False
-        self._record = record
-        return True
-
-    def change_password(self, username: str, old_password: str, new_password: str) -> bool:  # noqa: ARG002 - asyncssh's signature
-        """Never; counted, since asyncssh lets a client ask for ever."""
-        self._entrance.attempt()
-        return False
-
     def auth_completed(self) -> None:
         """Logged in: give the place back, and wait for forward and hello, but not for long."""
         record = self._record
@@ -114,6 +73,7 @@ class AgentLink(asyncssh.SSHServer):
             self._conn.abort()
             return
         self._logged_in = True
+        self._acceleration = accelerate(self._conn, is_wanted=self._config.fast_path)
         self._entrance.logged_in()
         if self._context.registry.attach(record.agent_id, self, record.secret_id) > self._config.links_per_agent_max:
             log.warning("agent.dropped", **self.names(), reason="too many connections of this agent")
@@ -140,9 +100,6 @@ class AgentLink(asyncssh.SSHServer):
         if self._conversation is not None:
             self._conversation.stream.close()
         self.closed.set()
-
-    def _client_is_openssh(self) -> bool:
-        return "OpenSSH" in str(self._conn.get_extra_info("client_version", ""))
 
     # -- what an agent may ask for: one listener, one control channel --------------------------------------------
 
@@ -185,6 +142,7 @@ class AgentLink(asyncssh.SSHServer):
         if self._deadline is not None:
             self._deadline.cancel()
         self.tunnel = tunnel
+        tunnel.acceleration = self._acceleration
         log.info(
             "tunnel.ready",
             **self.names(),
@@ -193,6 +151,7 @@ class AgentLink(asyncssh.SSHServer):
             plain=tunnel.plain,
             stores=len(tunnel.rules),
             cipher=self._conn.get_extra_info("send_cipher"),
+            **self._acceleration.log_fields(),
         )
         self._context.registry.add(tunnel)
 

@@ -120,6 +120,9 @@ class ServerSettings(BaseSettings):
     drain_timeout_s: Annotated[float, Field(ge=0, le=3600)] = Field(
         default=30.0, description="At the end: time for what runs, then as much for what has begun meanwhile."
     )
+    fast_path: bool = Field(
+        default=True, description="Handle SSH packets of open channels without asyncssh's cost per packet."
+    )
     ssh: SshSettings = SshSettings()
     gateway: GatewaySettings = GatewaySettings()
     panel: PanelSettings = PanelSettings()

@@ -21,8 +21,8 @@ class SshConfig:
     ``login_timeout_s`` runs from the TCP connection to the secret, ``hello_timeout_s`` from there to the hello;
     an agent from which nothing was heard for ``silence_limit_s`` is dropped (it speaks every
     ``heartbeat_interval_s``). One that said bye keeps its connection while clients still read what came through it,
-    ``leave_max_s`` at most. A server that leaves asks its agents back
-    at ``returns_per_s``. ``next_pins`` are announced to agents before the host key changes. ``audit`` is called
+    ``leave_max_s`` at most. A server that leaves asks its agents back at ``returns_per_s``. ``fast_path`` allows that
+    of ``agent.tunnel.fastpath``. ``next_pins`` are announced to agents before the host key changes. ``audit`` is called
     with an event name and fields when an instance is turned away.
     """
 
@@ -38,6 +38,7 @@ class SshConfig:
     links_per_agent_max: int = 64
     channel_window_bytes: int = CHANNEL_WINDOW_BYTES
     backlog: int = 1024
+    fast_path: bool = True
     next_pins: tuple[str, ...] = ()
     door: DoorLimits = field(default_factory=DoorLimits)
     link: LinkLimits = field(default_factory=LinkLimits)

@@ -11,6 +11,7 @@ from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
 from agent.store_url import Store
 from agent.streams import ByteSession
+from agent.tunnel.acceleration import Acceleration
 from agent.tunnel.messages import CheckDone, CheckStep, Goodbye, Hello, Message
 
 PLAIN_INSTANCE = "plain-ssh"
@@ -76,6 +77,7 @@ class Tunnel:
     paused: Mapping[Store, Pause] = field(default_factory=dict)  # by the shop's administrator; for people to see
     say: Callable[[Message], bool] | None = None  # how it is told something; plain ssh has no such way
     inbox: dict[str, Callable[[CheckStep | CheckDone], None]] = field(default_factory=dict)  # by the check's id
+    acceleration: Acceleration = field(default_factory=Acceleration)  # of its connection
     _stores: frozenset[Store] = frozenset()
 
     def __post_init__(self) -> None:

@@ -31,6 +31,10 @@ class TunnelSnapshot:
     last_heartbeat_at: float
     round_trip_s: float | None
     paused: Mapping[str, Pause]
+    fast_path: bool
+    fast_path_reason: str
+    fast_path_packets_sent: int
+    fast_path_packets_received: int
 
     @classmethod
     def of(cls, tunnel: Tunnel) -> TunnelSnapshot:
@@ -53,5 +57,9 @@ class TunnelSnapshot:
             connected_at=tunnel.connected_at,
             last_heartbeat_at=tunnel.last_heartbeat_at,
             round_trip_s=tunnel.round_trip_s,
+            fast_path=tunnel.acceleration.path is not None,
+            fast_path_reason=tunnel.acceleration.reason,
+            fast_path_packets_sent=tunnel.acceleration.packets_sent,
+            fast_path_packets_received=tunnel.acceleration.packets_received,
             paused={str(store): pause for store, pause in tunnel.paused.items()},
         )

@@ -29,7 +29,13 @@ REKEY_BYTES: Final = 16 << 30
 """A re-key stalls what runs by two round trips; AES-GCM allows far more than asyncssh's 1 GiB."""
 
 CHANNEL_WINDOW_BYTES: Final = 2 << 20
-"""Window that we announce per channel: bounds what a paused channel can hold in memory."""
+"""Window that we announce per channel at first: bounds what a paused channel can hold in memory (see ``window``)."""
+
+CHANNEL_PACKET_BYTES: Final = 64 * 1024
+"""Data in a packet that we take, twice asyncssh's 32 KiB: less work per byte; beyond, memory costs more."""
 
 CONTROL_WINDOW_BYTES: Final = 64 * 1024
 CONTROL_PACKET_BYTES: Final = 16 * 1024
+
+PACKET_MIN_BYTES: Final = 1024
+"""Data in a packet that the other end must take, at least: with one byte each, a read of a store would be 100,000."""

@@ -14,7 +14,13 @@ import asyncssh
 import structlog
 
 from agent.streams import ByteSession
-from agent.tunnel.algorithms import CHANNEL_WINDOW_BYTES, LISTEN_HOST, LISTEN_PORT
+from agent.tunnel.algorithms import (
+    CHANNEL_PACKET_BYTES,
+    CHANNEL_WINDOW_BYTES,
+    LISTEN_HOST,
+    LISTEN_PORT,
+    PACKET_MIN_BYTES,
+)
 from agent.tunnel.flow import LinkFlow
 
 log = structlog.get_logger("agent")
@@ -29,6 +35,7 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
         self._channel: asyncssh.SSHTCPChannel[bytes] | None = None
         self._opened = False
         self._failed = False
+        self.refused = False
         self._eof_waits = False
         self._window_full = False
         self._link_full = False
@@ -37,7 +44,9 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         """The channel is open."""
         self._channel = chan
-        if self._failed:  # whoever asked for it has given up meanwhile
+        if chan._send_pktsize < PACKET_MIN_BYTES:  # noqa: SLF001 - asyncssh shows it nowhere else
+            self._failed = self.refused = True
+        if self._failed:  # or whoever asked for it has given up meanwhile
             chan.abort()
             return
         self._opened = True
@@ -156,7 +165,9 @@ async def open_channel(
     """
     guarded = ChannelSession(session, flow)
     opening = asyncio.ensure_future(
-        conn.create_connection(lambda: guarded, LISTEN_HOST, LISTEN_PORT, window=window_bytes)
+        conn.create_connection(
+            lambda: guarded, LISTEN_HOST, LISTEN_PORT, window=window_bytes, max_pktsize=CHANNEL_PACKET_BYTES
+        )
     )
     try:
         # shield: asyncssh would keep a channel whose opener was cancelled open for ever
@@ -171,6 +182,9 @@ async def open_channel(
         # An AssertionError: the connection went away in the moment between the agent's consent and the use of it.
         # PacketDecodeError: the agent consented in words of its own.
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, type(error).__name__) from None
+    if guarded.refused:
+        reason = f"the agent takes packets of less than {PACKET_MIN_BYTES} bytes"
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, reason)
 
 
 def _swallow(opening: asyncio.Future[Any]) -> None:

@@ -18,8 +18,8 @@ class TunnelConfig:
     ``connect_timeout_s`` is for name and TCP, ``login_timeout_s`` from there to the server's welcome. A heartbeat is
     sent when one direction was quiet for ``heartbeat_interval_s`` (the server may ask for a shorter time), and a
     server from which nothing came for ``silence_limit_s`` is given up; after a suspend it has ``challenge_s`` to
-    answer. ``channels_max`` bounds what a server can open in one tunnel. ``on_check`` is given a check that the server
-    asks for, and how to answer; None: it is not made.
+    answer. ``channels_max`` bounds what a server can open in one tunnel. ``fast_path`` allows that of ``fastpath``.
+    ``on_check`` is given a check that the server asks for, and how to answer; None: it is not made.
     """
 
     tunnels: int = 2
@@ -33,4 +33,5 @@ class TunnelConfig:
     channel_window_bytes: int = CHANNEL_WINDOW_BYTES
     backoff: BackoffLimits = field(default_factory=BackoffLimits)
     link: LinkLimits = field(default_factory=LinkLimits)
+    fast_path: bool = True
     on_check: Callable[[Check, Callable[[Message], bool]], None] | None = None

@@ -9,7 +9,6 @@ import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -27,33 +26,12 @@ from agent.tunnel.ssh import LoginError
 from agent.tunnel.state import Event, State, step
 from agent.tunnel.text import printable
 from agent.tunnel.token import AccessToken, split_server
+from agent.tunnel.tunnel_status import TunnelStatus
 
 STUCK_AFTER_S: Final = 30.0
 """Beyond the limit of a state, which is the time that a busy machine may take."""
 
 log = structlog.get_logger("agent")
-
-
-@dataclass(frozen=True, slots=True)
-class TunnelStatus:
-    """One tunnel as ``status`` shows it, ages in seconds.
-
-    ``since_s`` is how long it is in this state, ``down_s`` how long it is not up (since the start: never was).
-    """
-
-    index: int
-    state: State
-    server: str
-    since_s: float
-    attempts: int
-    down_s: float | None
-    last_ending: Ending | None
-    last_ending_age_s: float | None
-    server_version: str
-    round_trip_s: float | None
-    last_answer_age_s: float | None
-    open_channels: int
-    next_attempt_in_s: float | None
 
 
 class TunnelKeeper:
@@ -173,6 +151,7 @@ class TunnelKeeper:
             last_answer_age_s=max(0.0, now - answered_at) if answered_at is not None else None,
             open_channels=self._link.open_channels if self._link is not None else 0,
             next_attempt_in_s=max(0.0, self._next_attempt_at - now) if self._next_attempt_at is not None else None,
+            acceleration=self._link.acceleration if self._link is not None else None,
         )
 
     def is_stuck(self) -> bool:
@@ -232,7 +211,8 @@ class TunnelKeeper:
             self.greet_again()
         if self._leaving_for:
             self.leave_soon(self._leaving_for)
-        log.info("tunnel.ready", index=self.index, server=link.server, server_version=self._server_version)
+        fields = {"index": self.index, "server": link.server, "server_version": self._server_version}
+        log.info("tunnel.ready", **fields, **link.acceleration.log_fields())
         if welcome.next_pins:
             log.info("tunnel.next_pins", index=self.index, pins=[printable(pin) for pin in welcome.next_pins])
         return await asyncio.shield(link.ended)

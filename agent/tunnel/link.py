@@ -13,7 +13,15 @@ import structlog
 from asyncssh.misc import MaybeAwait
 
 from agent.streams import ByteSession
-from agent.tunnel.algorithms import CONTROL_PACKET_BYTES, CONTROL_WINDOW_BYTES, LISTEN_HOST, LISTEN_PORT, SUBSYSTEM
+from agent.tunnel.acceleration import Acceleration
+from agent.tunnel.algorithms import (
+    CHANNEL_PACKET_BYTES,
+    CONTROL_PACKET_BYTES,
+    CONTROL_WINDOW_BYTES,
+    LISTEN_HOST,
+    LISTEN_PORT,
+    SUBSYSTEM,
+)
 from agent.tunnel.channel import ChannelSession
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.control import AgentControl, ControlStream
@@ -79,6 +87,11 @@ class AgentLink:
     def open_channels(self) -> int:
         """Forwarded channels that are open."""
         return self._client.flow.open_channels if self._client is not None else 0
+
+    @property
+    def acceleration(self) -> Acceleration:
+        """Its fast path."""
+        return self._client.acceleration if self._client is not None else Acceleration()
 
     async def open(self, sock: socket.socket, token: AccessToken, hello: Hello) -> Welcome:
         """Log in, get the forward, say hello, be welcome; the time limit is ``login_timeout_s`` in all.
@@ -165,7 +178,8 @@ class AgentLink:
         Hello comes after both: the server may open channels from then on, and asyncssh refuses those that arrive
         before ``create_server`` has returned.
         """
-        forward = conn.create_server(self._accept, LISTEN_HOST, LISTEN_PORT, window=self._config.channel_window_bytes)
+        sizes = {"window": self._config.channel_window_bytes, "max_pktsize": CHANNEL_PACKET_BYTES}
+        forward = conn.create_server(self._accept, LISTEN_HOST, LISTEN_PORT, **sizes)
         control = conn.create_session(
             lambda: AgentControl(self._control),
             subsystem=SUBSYSTEM,
@@ -174,8 +188,7 @@ class AgentLink:
             window=CONTROL_WINDOW_BYTES,
             max_pktsize=CONTROL_PACKET_BYTES,
         )
-        results = await asyncio.gather(forward, control, return_exceptions=True)
-        for result in results:
+        for result in await asyncio.gather(forward, control, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
@@ -206,6 +219,7 @@ class AgentLink:
             if self.liveness is not None:
                 is_first = self.liveness.round_trip_s is None
                 self.liveness.answered(message.sequence)
+                self.acceleration.measured(self.liveness.round_trip_s or 0.0)
                 if is_first and self.liveness.round_trip_s is not None:  # the server shows it from now on
                     self._control.send(Heartbeat.with_round_trip(0, self.liveness.round_trip_s))
         elif isinstance(message, Drain):

@@ -14,6 +14,7 @@ import asyncssh
 
 from agent import __version__
 from agent.errors import AgentError
+from agent.tunnel.acceleration import Acceleration, accelerate
 from agent.tunnel.algorithms import ENCRYPTION_ALGS, HOST_KEY_ALGS, KEX_ALGS, REKEY_BYTES
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.ending import Ending, EndReason
@@ -51,6 +52,7 @@ class PinnedClient(asyncssh.SSHClient):
         self.secret_sent = False
         self.secret_refused = False
         self.has_transport = False
+        self.acceleration = Acceleration()
         # set by connection_made
         self._conn: asyncssh.SSHClientConnection
         self.flow: LinkFlow
@@ -78,6 +80,10 @@ class PinnedClient(asyncssh.SSHClient):
             return None
         self.secret_sent = True
         return self._token.secret
+
+    def auth_completed(self) -> None:
+        """Logged in."""
+        self.acceleration = accelerate(self._conn, is_wanted=self._config.fast_path)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""

@@ -14,10 +14,11 @@ from agent.tunnel.clock_watch import LOOK_EVERY_S, Clocks, ClockWatch
 from agent.tunnel.config import TunnelConfig
 from agent.tunnel.dial import Dial, dial
 from agent.tunnel.ending_trail import EndingTrail
-from agent.tunnel.keeper import TunnelKeeper, TunnelStatus
+from agent.tunnel.keeper import TunnelKeeper
 from agent.tunnel.messages import Hello
 from agent.tunnel.state import State
 from agent.tunnel.token import AccessToken
+from agent.tunnel.tunnel_status import TunnelStatus
 
 __all__ = ["Supervisor", "TunnelConfig", "TunnelStatus"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from tests.kit import fast_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +30,7 @@ class Child:
         self.events: list[Event] = []
 
     async def __aenter__(self) -> Self:
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        inherited = fast_path.inherited()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", self._module),

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from agent.local_socket import CONNECTIONS_MAX
+from agent.tunnel.acceleration import SWITCHED_OFF
+from tests.kit import fast_path
 from tests.kit.installation import HeldStore, Installation, agent_status, installation
 from tests.kit.local_page import local_page
 from tests.kit.raw_client import RawClient
@@ -56,6 +58,13 @@ async def test_both_sides_show_round_trip_and_heartbeat_at_once(tmp_path: Path) 
         for tunnel in server["tunnels"]:
             assert (tunnel["agent_name"], tunnel["host"]) == ("lyon", socket.gethostname())
             assert 0 < tunnel["round_trip_ms"] < 10_000
+        for tunnel in (*agent["tunnels"], *server["tunnels"]):  # hello and heartbeats took it, where it is on
+            assert tunnel["fast_path"] is fast_path.IS_ON
+            assert tunnel["fast_path_reason"] == (None if fast_path.IS_ON else SWITCHED_OFF)
+            assert (tunnel["fast_path_packets_sent"] > 0) is fast_path.IS_ON
+            assert (tunnel["fast_path_packets_received"] > 0) is fast_path.IS_ON
+        for ready in (event for event in running.agent.events if event["event"] == "tunnel.ready"):
+            assert ready["fast_path"] is fast_path.IS_ON
         for report in (agent, server):
             assert {"tasks", "open_files", "threads", "resident_bytes"} == set(report["process"])
             assert all(report["process"].values())

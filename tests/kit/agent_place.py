@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.tunnel.token import AccessToken, new_secret
+from tests.kit import fast_path
 
 SERVER = "127.0.0.1:9"  # the discard port: nothing answers there
 SECRET = new_secret()
@@ -47,7 +47,7 @@ class Place:
 
     def environ(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of the command: nothing of the one that runs the tests but how to find programs."""
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        inherited = fast_path.inherited()
         own = {"HOME": str(self.root), "PRESTASHOP_AGENT_RUNTIME_DIR": str(self.root / "run")}
         return {**inherited, **own, **(extra or {})}
 

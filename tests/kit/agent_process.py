@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.kit import fast_path
+
 
 @dataclass
 class AgentProcess:
@@ -48,7 +50,7 @@ class AgentProcess:
         token.write_text(self.token)
         token.chmod(0o600)
         self.write(self.toml)
-        inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+        inherited = fast_path.inherited()
         self._process = await asyncio.create_subprocess_exec(
             *self.prefix,
             sys.executable,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from typing import Any, Literal, Self
 
 from agent.server.cli.admin import AdminApi
 from agent.server.settings import ServerSettings
+from tests.kit import fast_path
 from tests.kit.control_plane import items_of
 from tests.kit.socket_activation import handed_over
 
@@ -44,7 +44,7 @@ class Outcome:
 
 def clean_environment(home: Path, **more: str) -> dict[str, str]:
     """Nothing of the person who runs the tests but where programs are."""
-    inherited = {name: os.environ[name] for name in ("PATH", "LANG", "PYTHONPATH") if name in os.environ}
+    inherited = fast_path.inherited()
     return {**inherited, "HOME": str(home), "NO_COLOR": "1", **more}
 
 

@@ -27,6 +27,8 @@ TUNNEL = {
     "last_heartbeat_age_s": 4.5,
     "round_trip_ms": 12.0,
     "last_ending": {"reason": "lost", "detail": ""},
+    "fast_path_packets_sent": 70,
+    "fast_path_packets_received": 60,
 }
 REFUSED = {
     **TUNNEL,
@@ -103,6 +105,8 @@ def test_what_a_scrape_says() -> None:
         f"tunnel_round_trip_seconds{[('tunnel', '0')]}": 0.012,
         f"tunnel_attempts_total{[('tunnel', '0')]}": 3,
         f"tunnel_channels{[('tunnel', '0')]}": 2,
+        f"tunnel_fast_path_packets_total{[('direction', 'sent'), ('tunnel', '0')]}": 70,
+        f"tunnel_fast_path_packets_total{[('direction', 'received'), ('tunnel', '0')]}": 60,
         "event_loop_lag_seconds": 0.002,
         "ready": 1,
     }

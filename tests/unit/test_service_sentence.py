@@ -8,8 +8,8 @@ import pytest
 
 from agent.service_sentence import service_sentence
 from agent.tunnel.ending import Ending, EndReason
-from agent.tunnel.keeper import TunnelStatus
 from agent.tunnel.state import State
+from agent.tunnel.tunnel_status import TunnelStatus
 
 NEW = TunnelStatus(
     index=0,
@@ -25,6 +25,7 @@ NEW = TunnelStatus(
     last_answer_age_s=None,
     open_channels=0,
     next_attempt_in_s=None,
+    acceleration=None,
 )
 UP = replace(NEW, state=State.READY)
 LOST = replace(

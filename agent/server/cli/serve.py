@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from agent.cli.options import no_fast_path_option
 from agent.server.cli.options import place_options, settings_of
 
 
@@ -36,6 +37,7 @@ SIGTERM or Ctrl-C lets running exchanges finish, a second one leaves at once.
     help="Private address or network that mode Cloud may dial all the same; may be repeated.",
 )
 @click.option("--drain-timeout", type=float, metavar="SECONDS", help="Time for running exchanges at the end.")
+@no_fast_path_option
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Default: info.")
 @click.option("--log-format", type=click.Choice(["auto", "text", "json"]), help="Default: text on a terminal.")
 @click.option(
@@ -58,6 +60,7 @@ def serve(
     public_panel_url: str | None,
     private_origins: tuple[str, ...],
     drain_timeout: float | None,
+    no_fast_path: bool,
     log_level: str | None,
     log_format: str | None,
     ready_file: Path | None,
@@ -82,6 +85,7 @@ def serve(
         public_panel_url=public_panel_url,
         cloud__allow_private_origins=list(private_origins) or None,
         drain_timeout_s=drain_timeout,
+        fast_path=False if no_fast_path else None,
         log__level=log_level,
         log__format=log_format,
     )

@@ -104,6 +104,10 @@ class ServerCollector(Collector):
         yield f.CHANNELS.by([(("idle",), idle), (("busy",), busy)])
         yield f.TUNNELS_OPENED.of(parts.tunnels.opened)
         yield f.TUNNELS_ENDED.by(((how,), number) for how, number in parts.tunnels.ended.items())
+        fast = Counter(parts.tunnels.fast_packets)
+        for each in tunnels:
+            fast.update(sent=each.fast_path_packets_sent, received=each.fast_path_packets_received)
+        yield f.FAST_PACKETS.by(((direction,), number) for direction, number in fast.items())
         yield f.DRAINS.of(parts.tunnels.drains)
         yield f.SSH_LOGINS.by(((result,), number) for result, number in parts.endpoint.logins.items())
         door = parts.endpoint.door

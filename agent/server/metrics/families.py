@@ -115,6 +115,9 @@ TUNNELS_ENDED: Final = _family(
     " replaced), lost.",
     "how",
 )
+FAST_PACKETS: Final = _family(
+    "fast_path_packets", "counter", "SSH packets that took the fast path, sent and received.", "direction"
+)
 DRAINS: Final = _family("tunnel_drains", "counter", "Tunnels that began to drain.")
 SSH_LOGINS: Final = _family(
     "ssh_logins",

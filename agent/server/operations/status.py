@@ -45,7 +45,10 @@ class Occupancy:
 
 @dataclass(frozen=True, slots=True)
 class TunnelReport:
-    """One tunnel of an agent. ``round_trip_ms`` is what the agent measured; plain ssh measures nothing."""
+    """One tunnel of an agent. ``round_trip_ms`` is what the agent measured; plain ssh measures nothing.
+
+    ``fast_path_reason`` says why this end's fast path is off; the packets are those of this tunnel that took it.
+    """
 
     agent_id: str
     agent_name: str
@@ -63,6 +66,10 @@ class TunnelReport:
     channels: Occupancy
     stores: tuple[str, ...]
     paused: Mapping[str, Pause]  # by store: what the shop's administrator holds back
+    fast_path: bool
+    fast_path_reason: str | None
+    fast_path_packets_sent: int
+    fast_path_packets_received: int
 
     @classmethod
     def of(cls, tunnel: TunnelSnapshot, now: float) -> TunnelReport:
@@ -84,6 +91,10 @@ class TunnelReport:
             channels=Occupancy(tunnel.channels_idle, tunnel.channels_busy),
             stores=tunnel.stores,
             paused=tunnel.paused,
+            fast_path=tunnel.fast_path,
+            fast_path_reason=tunnel.fast_path_reason or None,
+            fast_path_packets_sent=tunnel.fast_path_packets_sent,
+            fast_path_packets_received=tunnel.fast_path_packets_received,
         )
 
 

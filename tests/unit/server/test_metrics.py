@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import asyncssh
 import pytest
@@ -133,10 +134,13 @@ async def test_tunnels_are_counted_by_how_they_end(scraped: Scraped) -> None:
     registry.remove(leaving, "closed")
     lost = make(registry, index=2)
     lost.round_trip_s = 0.25
+    lost.acceleration = SimpleNamespace(path=None, reason="", packets_sent=7, packets_received=5)  # type: ignore[assignment]  # its shape
     registry.add(lost)
     found = await scraped.values()
     assert found["integration_server_tunnels", "ready"] == 2
     assert found["integration_server_tunnel_round_trip_seconds", "name"] == 0.25
+    fast = "integration_server_fast_path_packets_total"
+    assert (found[fast, "sent"], found[fast, "received"]) == (7, 5)
     registry.remove(lost, "closed")
     registry.evict_agent("a", goodbye=Goodbye.REVOKED)
     found = await scraped.values()
@@ -145,6 +149,7 @@ async def test_tunnels_are_counted_by_how_they_end(scraped: Scraped) -> None:
     }
     assert ended == {"drained": 1, "replaced": 1, "evicted": 1, "lost": 1}
     assert found["integration_server_tunnels_opened_total",] == 4
+    assert (found[fast, "sent"], found[fast, "received"]) == (7, 5), "those of tunnels that are gone, too"
     assert found["integration_server_tunnel_drains_total",] == 1
 
 

@@ -13,6 +13,7 @@ class Window:
     """As much of an SSH channel as a session looks at before anything comes."""
 
     _send_window = 2 * MIB
+    _send_pktsize = 32 * 1024
 
     def _flush_recv_buf(self, exc: Exception | None = None) -> None:
         pass

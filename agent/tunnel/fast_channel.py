@@ -1,0 +1,139 @@
+"""A forwarded channel on the fast path: its data goes straight into packets, and its window is sized to the line."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final, Protocol
+
+from asyncssh.channel import SSHTCPChannel
+from asyncssh.connection import SSHConnection
+
+from agent.tunnel.window import WindowBudget, next_window_bytes
+
+_PIECE_BYTES: Final = 4096
+"""What is held back for a paused reader is joined to pieces of this size: each costs 100 bytes, and a peer may send
+one byte at a time."""
+
+
+class PacketPath(Protocol):
+    """What a channel needs of its connection's fast path."""
+
+    def may_send(self) -> bool:
+        """True when the next packet may be sealed there."""
+
+    def put(self, *payload: bytes | memoryview) -> None:
+        """Seal one packet, to be written with the others of this turn; calls nobody."""
+
+    def settle(self) -> None:
+        """Write what was put, when it is much; the transport may then pause its sources."""
+
+    budget: WindowBudget
+
+    @property
+    def round_trip_s(self) -> float:
+        """The shortest one that was measured; 0 while none was."""
+
+    def window_room_bytes(self) -> int:
+        """By how much the windows of all its channels together may still grow."""
+
+
+class FastChannel(SSHTCPChannel[bytes]):
+    """asyncssh's channel, but for ``write``, and for the window that it announces: see ``window``."""
+
+    def __init__(
+        self,
+        conn: SSHConnection,
+        loop: asyncio.AbstractEventLoop,
+        encoding: str | None,
+        errors: str,
+        window: int,
+        max_pktsize: int,
+        path: PacketPath,
+    ) -> None:
+        super().__init__(conn, loop, encoding, errors, window, max_pktsize)
+        self.path = path
+        self._base_window = window
+        self._announced_at = self._paused_at = time.monotonic()
+        self._paused_s = 0.0
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        """As asyncssh's; the window shrinks where the reader is what is slow."""
+        if self._recv_paused is not True:
+            self._paused_at = time.monotonic()
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        """As asyncssh's."""
+        if self._recv_paused is True:
+            self._paused_s += time.monotonic() - self._paused_at
+        super().resume_reading()
+
+    def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
+        held = self._recv_buf
+        if held and self._recv_paused and datatype is None:
+            last, kind = held[-1]
+            if kind is None and len(last) + len(data) <= _PIECE_BYTES:
+                self._recv_window -= len(data)
+                held[-1] = (last + data, None)
+                return
+        super()._accept_data(data, datatype)
+
+    def _deliver_data(self, data: bytes, datatype: int | None) -> None:
+        if self._recv_window < self._init_recv_window // 2:  # asyncssh is about to announce what is missing
+            now, before = time.monotonic(), self._init_recv_window
+            self._init_recv_window = next_window_bytes(
+                before,
+                self._base_window,
+                elapsed_s=now - self._announced_at,
+                paused_s=self._paused_s,
+                round_trip_s=self.path.round_trip_s,
+                room_bytes=self.path.window_room_bytes(),
+            )
+            self.path.budget.taken_bytes += self._init_recv_window - before
+            self._announced_at, self._paused_s = now, 0.0
+        super()._deliver_data(data, datatype)
+
+    def _cleanup(self, exc: Exception | None = None) -> None:
+        self.path.budget.taken_bytes -= self._init_recv_window - self._base_window
+        self._init_recv_window = self._base_window
+        super()._cleanup(exc)
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes, datatype: int | None = None) -> None:
+        """As asyncssh's, which does it where something waits already, or must, and keeps what is beyond the window.
+
+        Nothing is called back before all pieces are sealed: what a session writes when it is told to pause must not
+        come between them.
+        """
+        path, window = self.path, self._send_window
+        if (
+            datatype is not None
+            or self._send_state != "open"
+            or self._send_buf
+            or self._encoding is not None
+            or not window
+            or not data
+            or not path.may_send()
+        ):
+            super().write(data, datatype)
+            return
+        number = self._send_chan.to_bytes(4, "big")  # type: ignore[union-attr]  # an open channel has one
+        size, piece_max = len(data), self._send_pktsize
+        if size <= window and size <= piece_max:
+            self._send_window = window - size
+            path.put(b"\x5e", number, size.to_bytes(4, "big"), data)
+            path.settle()
+            return
+        view, start, fits = memoryview(data), 0, min(size, window)
+        while start < fits and path.may_send():  # a re-key may become due in between
+            piece = view[start : min(start + piece_max, fits)]
+            self._send_window -= len(piece)
+            path.put(b"\x5e", number, len(piece).to_bytes(4, "big"), piece)
+            start += len(piece)
+        if start < size:
+            super().write(bytes(view[start:]))
+        path.settle()

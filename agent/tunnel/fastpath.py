@@ -1,0 +1,258 @@
+"""The fast path: SSH packets of open channels without asyncssh's cost per packet; everything else is left to asyncssh.
+
+What it does on one connection, once both ends are logged in and while AES-GCM without compression is in force:
+
+- sends packets of the types 90 to 100 (connection protocol, RFC 4254) without the empty MSG_IGNORE that asyncssh puts
+  before each (against attacks on CBC, which AES-GCM does not have), and writes all packets of one turn of the event
+  loop at once;
+- receives CHANNEL_DATA and CHANNEL_WINDOW_ADJUST (RFC 4254 5.2) that are beyond doubt straight from the input buffer.
+
+A packet that is anything but plain and genuine (another type, a bad tag, a wrong length, an unknown or closed channel,
+a window exceeded) stays in the buffer and asyncssh takes it from there, so that its checks, its errors and its key
+exchanges are its own. Three methods are replaced, on the instance: ``send_packet``, ``_recv_pkthdr``,
+``create_tcp_channel``. The binary packet protocol is RFC 4253 6, its AES-GCM form RFC 5647 7.
+
+Three differences remain: these packets are not in asyncssh's debug log; what was written in the same turn of the loop
+before an abort is dropped for certain; and after an abort or a disconnect nothing that came before is delivered.
+
+It uses what asyncssh does not promise: hence ``fastpath_check``, and a test suite that runs with it and without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any, Final
+
+from asyncssh.channel import SSHChannel
+from asyncssh.connection import SSHConnection
+from asyncssh.encryption import GCMEncryption
+from asyncssh.misc import ProtocolError
+from asyncssh.packet import PacketDecodeError
+
+from agent.tunnel.fast_channel import FastChannel
+from agent.tunnel.fastpath_check import obstacle
+from agent.tunnel.packet_seal import BLOCK_BYTES, LENGTH_BYTES, TAG_BYTES, PacketSeal
+from agent.tunnel.window import PROCESS_BUDGET, ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES, WindowBudget
+
+_CHANNEL_FIRST: Final = 90  # RFC 4250 4.1.2
+_WINDOW_ADJUST: Final = 93
+_DATA: Final = 94
+_CHANNEL_LAST: Final = 100
+_PADDING_MIN_BYTES: Final = 4  # RFC 4253 6
+_HEAD_BYTES: Final = 10  # length of the padding, type, channel, and a number
+
+_QUEUE_MAX_BYTES: Final = 32 * 1024  # beyond, the transport must learn of it, so that its back-pressure comes in time
+_JOIN_MAX_BYTES: Final = 64 * 1024  # below, one more copy is cheaper than more buffers for the kernel
+
+
+class FastPath:
+    """The fast path of one connection; ``packets_sent`` and ``packets_received`` went through it."""
+
+    __slots__ = (
+        "_conn",
+        "_opening",
+        "_padding",
+        "_queue",
+        "_queued_bytes",
+        "_sealing",
+        "_takes_lines",
+        "budget",
+        "packets_received",
+        "packets_sent",
+        "round_trip_s",
+    )  # a list to be scanned  # fmt: skip
+
+    def __init__(self, conn: SSHConnection, budget: WindowBudget = PROCESS_BUDGET) -> None:
+        self._conn = conn
+        self.budget = budget
+        self._sealing: PacketSeal | None = None
+        self._opening: PacketSeal | None = None
+        self._queue: list[bytes] = []
+        self._queued_bytes = 0
+        # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
+        self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
+        # asyncio's own writelines forgets back-pressure and lost connections in Python 3.12 and 3.13 (CVE-2024-12254).
+        self._takes_lines = type(conn._transport).__module__.startswith("uvloop")
+        self.round_trip_s = 0.0
+        self.packets_sent = 0
+        self.packets_received = 0
+
+    def __repr__(self) -> str:
+        return f"<FastPath sent={self.packets_sent} received={self.packets_received} waiting={len(self._queue)}>"
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:  # noqa: ANN401 - asyncssh's logger
+        """In place of asyncssh's: one packet, now or in its turn."""
+        if _CHANNEL_FIRST <= pkttype <= _CHANNEL_LAST and self.may_send():
+            self.put(pkttype.to_bytes(1, "big"), *args)
+            self.settle()
+        else:
+            self.flush()  # nothing may overtake: the order of packets is that of their nonces
+            SSHConnection.send_packet(self._conn, pkttype, *args, handler=handler)
+
+    def may_send(self) -> bool:
+        """True when the next packet may be sealed here: keys are settled, and no re-key is due (RFC 4253 9)."""
+        conn = self._conn
+        sealing = conn._send_encryption
+        if sealing is not self._sealing or sealing is None:
+            if type(sealing) is not GCMEncryption:
+                return False
+            conn._send_encryption = self._sealing = PacketSeal(sealing)
+        return (
+            conn._kex_complete
+            and conn._auth_complete
+            and conn._compressor is None
+            and conn._rekey_bytes_sent < conn._rekey_bytes
+            and (not conn._rekey_seconds or time.monotonic() < conn._rekey_time)
+        )
+
+    def put(self, *payload: bytes | memoryview) -> None:
+        """Seal one packet; it is written at the end of this turn of the loop. Only when ``may_send``; calls nobody."""
+        conn, sealing, queue = self._conn, self._sealing, self._queue
+        size = sum(map(len, payload)) + 1
+        padding = -size % BLOCK_BYTES  # the length field is not part of the multiple (RFC 5647 7.2)
+        if padding < _PADDING_MIN_BYTES:
+            padding += BLOCK_BYTES
+        size += padding
+        header = size.to_bytes(LENGTH_BYTES, "big")
+        packet = b"".join((padding.to_bytes(1, "big"), *payload, self._padding[:padding]))
+        if not queue:
+            conn._loop.call_soon(self.flush)
+            self._queued_bytes = 0
+        queue.append(header + sealing.seal(header, packet))  # type: ignore[union-attr]  # may_send has set it
+        self._queued_bytes += size
+        conn._send_seq = (conn._send_seq + 1) & 0xFFFFFFFF
+        conn._rekey_bytes_sent += size
+        self.packets_sent += 1
+
+    def settle(self) -> None:
+        """Flush when much waits. The transport may then say that it is full, and whoever hears of it may send."""
+        if self._queued_bytes > _QUEUE_MAX_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what waits to the transport; to nobody, when that is gone.
+
+        In one call: the transport may call back before it returns, and what is sent then must come behind all of it.
+        """
+        queue, size = self._queue, self._queued_bytes
+        if not queue:
+            return
+        self._queue, self._queued_bytes = [], 0
+        transport = self._conn._transport
+        if transport is None:
+            return
+        with contextlib.suppress(ConnectionError):  # as asyncssh does
+            if len(queue) == 1:
+                transport.write(queue[0])
+            elif size <= _JOIN_MAX_BYTES or not self._takes_lines:
+                transport.write(b"".join(queue))
+            else:
+                transport.writelines(queue)
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def receive(self) -> bool:
+        """In place of asyncssh's reader of a packet's head: take what is plain, then leave the next one to asyncssh.
+
+        False when more bytes must come first. asyncssh's own loop calls it and handles what it raises.
+        """
+        conn = self._conn
+        transport = conn._transport
+        if transport is None:
+            return False
+        opening = conn._recv_encryption
+        if opening is not self._opening or opening is None:
+            if type(opening) is not GCMEncryption:
+                return SSHConnection._recv_pkthdr(conn)
+            opening = conn._recv_encryption = self._opening = PacketSeal(opening)
+        if conn._decompressor is not None:
+            return SSHConnection._recv_pkthdr(conn)
+        data = conn._inpbuf
+        view = memoryview(data)
+        at, end, size_max = 0, len(data), conn._max_recv_pktlen
+        try:
+            while end - at > LENGTH_BYTES:
+                body = at + LENGTH_BYTES
+                header = data[at:body]
+                size = int.from_bytes(header, "big")
+                behind = body + size + TAG_BYTES
+                if behind > end and size <= size_max:
+                    return False
+                packet = opening.peek(header, view[body:behind]) if size <= size_max else None
+                channel = self._channel_of(packet) if packet is not None else None
+                if packet is None or channel is None:
+                    break
+                opening.taken()
+                at = behind
+                conn._recv_seq = (conn._recv_seq + 1) & 0xFFFFFFFF
+                conn._auth_final = True
+                self.packets_received += 1
+                if packet[1] == _DATA:
+                    channel._accept_data(packet[_HEAD_BYTES : -packet[0]])
+                else:
+                    channel._send_window += int.from_bytes(packet[6:_HEAD_BYTES], "big")
+                    channel._flush_send_buf()
+                if conn._transport is not transport:  # ended by what was called
+                    return False
+            else:
+                return False
+        except PacketDecodeError as error:  # as asyncssh does
+            raise ProtocolError(str(error)) from None
+        finally:
+            conn._inpbuf = data[at:]
+        return SSHConnection._recv_pkthdr(conn)
+
+    def _channel_of(self, packet: bytes) -> SSHChannel[Any] | None:
+        """The channel of one of the two kinds of packets that asyncssh would take without a word; None: its own way."""
+        if len(packet) < _HEAD_BYTES + _PADDING_MIN_BYTES:
+            return None
+        padding, kind = packet[0], packet[1]
+        behind = len(packet) - padding
+        if kind not in (_DATA, _WINDOW_ADJUST) or padding < _PADDING_MIN_BYTES or behind < _HEAD_BYTES:
+            return None
+        channel = self._conn._channels.get(int.from_bytes(packet[2:6], "big"))
+        if channel is None or channel._recv_state != "open":
+            return None
+        if kind == _WINDOW_ADJUST:
+            return channel if behind == _HEAD_BYTES else None
+        size = int.from_bytes(packet[6:_HEAD_BYTES], "big")
+        return channel if behind == _HEAD_BYTES + size and 0 < size <= channel._recv_window else None
+
+    # -- channels ------------------------------------------------------------------------------------------------
+
+    def create_tcp_channel(
+        self, encoding: str | None = None, errors: str = "strict", window: int = 2 << 20, max_pktsize: int = 32768
+    ) -> FastChannel:
+        """In place of asyncssh's: a channel that writes through here."""
+        conn = self._conn
+        conn._update_recv_pktlen(max_pktsize)
+        return FastChannel(conn, conn._loop, encoding, errors, window, max_pktsize, self)
+
+    def measured(self, round_trip_s: float) -> None:
+        """A round trip through this connection took so long; the shortest counts, for others waited behind data."""
+        if round_trip_s > 0:
+            self.round_trip_s = min(self.round_trip_s or ROUND_TRIP_MAX_S, round_trip_s)
+
+    def window_room_bytes(self) -> int:
+        """By how much a window may still grow, for this connection's sake and for the process's."""
+        channels = self._conn._channels.values()
+        windows = sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
+        return min(WINDOWS_MAX_BYTES - windows, self.budget.room_bytes)
+
+
+def install(conn: SSHConnection) -> FastPath | None:
+    """Put the fast path on ``conn``; None when it must stay as it is: see ``fastpath_check.obstacle``.
+
+    To be called when the login is complete, on either end; the other one need not have it.
+    """
+    if obstacle(conn):
+        return None
+    path = FastPath(conn)
+    conn.send_packet = path.send_packet  # type: ignore[method-assign]
+    conn._recv_pkthdr = path.receive  # type: ignore[method-assign]
+    conn.create_tcp_channel = path.create_tcp_channel  # type: ignore[method-assign]
+    return path

@@ -1,0 +1,1 @@
+"""The same work through several tunnels, side by side: ``make bench`` and ``make bench-wan``."""
