@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
             with tempfile.TemporaryDirectory(prefix="bench-") as folder, Place(Path(folder)) as place:
                 store = start_store(place)
                 tunnels, absent = start(options.peers, place, store, partial(line.relay, place))
-                how = Measure(options.idle_s, options.rounds)
+                how = Measure(options.idle_s, options.rounds, options.bulk_mib)
                 found[line.name] = measure_line(line, place, tunnels, how)
             print(_tables(line.name, found[line.name], absent), flush=True)
     except (MissingToolError, RuntimeError) as error:
@@ -74,6 +74,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--idle-s", type=float, default=20.0, metavar="SECONDS", help="before the first GET after a rest; default 20"
     )
+    parser.add_argument("--bulk-mib", type=int, choices=(64, 256), default=64, help="of a large transfer; default 64")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER", help="for bench-wan.json and bench-wan.md")
     return parser.parse_args(arguments)
 

@@ -24,7 +24,6 @@ LineFigures = dict[str, dict[str, dict[str, list[float]]]]
 SHORT_REST_S: Final = 0.3
 SINGLE_GETS: Final = 9
 LOAD_S: Final = 3
-_FAST_LINE_BITS_PER_S: Final = 5e8
 _UNVERIFIED: Final = ssl._create_unverified_context()  # the store's certificate is made for the run
 
 
@@ -59,10 +58,14 @@ class LongLine:
 
 @dataclass(frozen=True)
 class Measure:
-    """``idle_s`` seconds without a request before the first GET after a rest; ``rounds`` of everything but GETs."""
+    """``idle_s`` seconds without a request before the first GET after a rest.
+
+    ``rounds`` of everything but GETs from rest; large transfers have ``bulk_mib``, 64 or 256.
+    """
 
     idle_s: float
     rounds: int
+    bulk_mib: int
 
 
 def measure_line(line: LongLine, place: Place, tunnels: Sequence[Tunnel], how: Measure) -> LineFigures:
@@ -90,19 +93,18 @@ def measure_line(line: LongLine, place: Place, tunnels: Sequence[Tunnel], how: M
                 time.sleep(2 * line.rtt_s + SHORT_REST_S)  # until both ends know
                 tunnel.settle()
                 note_get("after a reconnect", tunnel, tunnel.url)
-    _note_loads(line, place, tunnels, how.rounds, figures)
+    _note_loads(line, place, tunnels, how, figures)
     return figures
 
 
-def _note_loads(line: LongLine, place: Place, tunnels: Sequence[Tunnel], rounds: int, figures: LineFigures) -> None:
-    path, mib = ("m256", 256) if line.bits_per_s >= _FAST_LINE_BITS_PER_S else ("m64", 64)
+def _note_loads(line: LongLine, place: Place, tunnels: Sequence[Tunnel], how: Measure, figures: LineFigures) -> None:
     works = (
         Work("1 KiB GET, 64 at once, requests/s", "k1", 64),
-        Work(f"download {mib} MiB, MB/s", path, bulk="down"),
-        Work(f"upload {mib} MiB, MB/s", path, bulk="up"),
+        Work(f"download {how.bulk_mib} MiB, MB/s", f"m{how.bulk_mib}", bulk="down"),
+        Work(f"upload {how.bulk_mib} MiB, MB/s", f"m{how.bulk_mib}", bulk="up"),
     )
     for work in works:
-        for _ in range(rounds):
+        for _ in range(how.rounds):
             for tunnel in tunnels:
                 found = measure(tunnel, work, place.folder, LOAD_S)
                 figures["rates"].setdefault(work.name, {}).setdefault(tunnel.name, []).append(found.rate)
