@@ -19,8 +19,8 @@ WORK: Final = next(work for work in WORKS if work.name == "1 KiB GET, 16")
 ROUNDS: Final = 5
 SECONDS: Final = 2
 
-# 1.35 x the medians that were measured (docs/performance.md), so that it does not fail on a busy machine.
-AGAINST_SPLICE_MAX: Final = 3.2
+# 1.35 x the median that was measured, 2.8 (docs/performance.md), so that it does not fail on a busy machine.
+AGAINST_SPLICE_MAX: Final = 3.8
 FAST_AGAINST_STOCK_MAX: Final = 0.85
 
 
