@@ -14,7 +14,7 @@ from tests.bench.tunnels.load import WORKS, Measured, Work, measure
 from tests.bench.tunnels.machine import described, sentence
 from tests.bench.tunnels.peers import OPENSSH, SPLICE, Tunnel
 from tests.bench.tunnels.place import MissingToolError, Place, require_tools
-from tests.bench.tunnels.run import OUT, PEERS, save, start
+from tests.bench.tunnels.run import OUT, PEERS, end_on_sigterm, save, start
 from tests.bench.tunnels.store import start_store
 from tests.bench.tunnels.table import Column, table
 from tests.bench.tunnels.usage import bare_python_mb, resident_mb
@@ -33,6 +33,7 @@ and wrk do outside of its processes.
 def main(arguments: Sequence[str]) -> int:
     """0 when all work was done; 1 when a tool is missing or an answer was wrong."""
     options = _options(arguments)
+    end_on_sigterm()
     works = [work for work in WORKS if not options.only or any(word in work.name for word in options.only)]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, Place(Path(folder)) as place:
         try:

@@ -71,8 +71,8 @@ def _ours(place: Place, store: StorePorts, via: Via, name: str, options: Sequenc
         run((*command, "connections", "create", *connection, *limits), text="A" * 32 + "\n")
     key = json.loads(run((*command, "client-keys", "create", "--all", "--json")))["key"]
 
-    def is_connected() -> bool:
-        return len(json.loads(run((*command, "status", "--json")))["tunnels"]) == TUNNELS
+    def is_connected() -> bool:  # the command ends with 1 while no tunnel is up
+        return len(json.loads(run((*command, "status", "--json"), good=(0, 1)))["tunnels"]) == TUNNELS
 
     def settle() -> None:
         _wait(is_connected, lambda: f"the agent did not connect: {_log(place, f'{folder.name}-agent')}")

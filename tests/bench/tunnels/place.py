@@ -142,12 +142,12 @@ class Place:
         return self.started(name, sys.executable, "-m", module, *arguments, environ={"PYTHONPATH": path})
 
 
-def run(command: Sequence[str], *, text: str = "", timeout_s: float = 600.0) -> str:
-    """The output of a command. Raises RuntimeError with what it said when it fails."""
+def run(command: Sequence[str], *, text: str = "", timeout_s: float = 600.0, good: Sequence[int] = (0,)) -> str:
+    """The output of a command. Raises RuntimeError with what it said when it ends with another code than ``good``."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command, input=text, capture_output=True, text=True, timeout=timeout_s, check=False, env=environ
     )
-    if done.returncode:
+    if done.returncode not in good:
         raise RuntimeError(f"{' '.join(command[:6])} ... ended with {done.returncode}: {done.stderr[-800:]}")
     return done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,6 +38,11 @@ def start(names: Sequence[str], place: Place, store: StorePorts, via: Via) -> tu
         except AbsentPeerError as error:
             absent[name] = str(error)
     return tunnels, absent
+
+
+def end_on_sigterm() -> None:
+    """Leave on SIGTERM as on Ctrl-C, so that the processes of the run end with it."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
 
 
 def save(name: str, folder: Path, report: Mapping[str, object], tables: str) -> None:

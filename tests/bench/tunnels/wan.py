@@ -14,7 +14,7 @@ from typing import Final
 from tests.bench.tunnels.machine import described, sentence
 from tests.bench.tunnels.peers import OPENSSH
 from tests.bench.tunnels.place import MissingToolError, Place, require_tools
-from tests.bench.tunnels.run import OUT, PEERS, save, start
+from tests.bench.tunnels.run import OUT, PEERS, end_on_sigterm, save, start
 from tests.bench.tunnels.store import start_store
 from tests.bench.tunnels.table import Column, table
 from tests.bench.tunnels.wan_line import LineFigures, LongLine, Measure, measure_line
@@ -35,6 +35,7 @@ that no GET is different from one from rest. "After a rest" here is {idle_s:g} s
 def main(arguments: Sequence[str]) -> int:
     """0 when all work was done; 1 when a tool is missing or an answer was wrong."""
     options = _options(arguments)
+    end_on_sigterm()
     lines = [LongLine(rtt / 1000, rate * 1e6) for rtt in options.rtt_ms for rate in options.mbit_per_s]
     found: dict[str, LineFigures] = {}
     absent: dict[str, str] = {}
