@@ -7,7 +7,7 @@ ARGS   ?=
 LANES  ?= 8
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit slow-path soak faults restarts bench-memory herd screenshots lock packages booted clean
+.PHONY: help demo test lint unit slow-path soak faults restarts bench bench-wan perf-gate herd screenshots lock packages booted clean
 
 help:            ## Show the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,21 @@ faults: $(VENV)/.ready  ## The fault matrix, every cell (ARGS="--row rst --colum
 
 restarts: $(VENV)/.ready  ## Agent and server restarted 3 times each under 50 requests/s, with a 20 s export at each
 	@$(BIN)/python -m pytest tests/e2e/test_restarts.py -m long -s $(ARGS)
+
+# What is compared with, in a folder of its own: none of it is our dependency. Without it the tables say so.
+$(VENV)/bench-peers/.ready: packaging/locks/bench.txt | $(VENV)/.ready
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $< --target $(@D) \
+		&& touch $@ || { echo "snitun could not be installed and is left out."; rm -rf $(@D); }
+
+bench: $(VENV)/.ready $(VENV)/bench-peers/.ready  ## The same work through several tunnels: CPU, rate, memory; 15 minutes; out/bench.md (ARGS=--help)
+	@$(BIN)/python -m tests.bench.tunnels $(ARGS)
+
+bench-wan: $(VENV)/.ready $(VENV)/bench-peers/.ready  ## The same over long lines of 20 to 200 ms; 20 minutes; out/bench-wan.md (ARGS=--help)
+	@$(BIN)/python -m tests.bench.tunnels.wan $(ARGS)
+
+perf-gate: $(VENV)/.ready  ## CPU per request against plain asyncssh, and with against without the fast path; fails above the limits
+	@$(BIN)/python -m pytest tests/bench/test_gate.py -m long -s $(ARGS)
 
 screenshots: $(VENV)/.ready  ## The panel in Chromium, from first login to a used connection; pictures in out/screenshots
 	@PANEL_SCREENSHOTS=$(CURDIR)/out/screenshots $(BIN)/python -m pytest tests/browser $(ARGS)

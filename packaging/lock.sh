@@ -13,3 +13,4 @@ compile() {
 compile pyproject.toml --output-file packaging/locks/agent.txt
 compile pyproject.toml --extra server --output-file packaging/locks/server.txt
 compile pyproject.toml --extra server --extra dev --output-file packaging/locks/dev.txt
+compile packaging/locks/bench.in --output-file packaging/locks/bench.txt

@@ -5,71 +5,97 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from tests.bench.tunnels.place import LOOPBACK, Place, free_port, run, tool, wait_for_port
+from tests.bench.tunnels.place import LOOPBACK, ROOT, AbsentPeerError, Place, free_port, run, tool, wait_for_port
+from tests.bench.tunnels.store import TLS_NAME, StorePorts
 from tests.bench.tunnels.usage import family
 
 Via = Callable[[int], int]
+Pids = Callable[[], tuple[int, ...]]
 
-CONCURRENCY = 50  # the most that a connection allows; the gateway lets the rest wait for its turn
+DIRECT: Final = "direct"
+OPENSSH: Final = "OpenSSH gcm"
+SPLICE: Final = "asyncssh splice"
+SNITUN: Final = "snitun"
+
+SNITUN_PACKAGES: Final = ROOT / ".venv" / "bench-peers"
+"""Where ``make bench`` installs snitun: it is none of our dependencies."""
 
 
 @dataclass(frozen=True)
 class Tunnel:
-    """``pids()`` are the processes of both ends; () when there is none."""
+    """``server`` and ``client`` give the processes of the two ends, the client's being on the store's side.
+
+    ``login_port`` is the port on which the server takes its client's connection, ``second_url`` the way to another
+    store through the same client, where it has one; ``settle`` returns when the client is connected (again).
+    """
 
     name: str
     url: str
     headers: tuple[str, ...] = ()
-    pids: Callable[[], tuple[int, ...]] = tuple
-    secret: str = ""
+    server: Pids = tuple
+    client: Pids = tuple
+    login_port: int = 0
+    second_url: str = ""
+    settle: Callable[[], None] | None = None
+
+    def pids(self) -> tuple[int, ...]:
+        """The processes of both ends; () when there is none."""
+        return (*self.server(), *self.client())
 
 
-Start = Callable[[Place, int, Via], Tunnel]
+Start = Callable[[Place, StorePorts, Via], Tunnel]
 
 
-def direct(_place: Place, store_port: int, via: Via) -> Tunnel:
+def direct(_place: Place, store: StorePorts, via: Via) -> Tunnel:
     """No tunnel."""
-    return Tunnel("direct", f"http://{LOOPBACK}:{via(store_port)}/api/")
+    return Tunnel(DIRECT, f"http://{LOOPBACK}:{via(store.port)}/api/")
 
 
-def splice(place: Place, store_port: int, via: Via) -> Tunnel:
+def splice(place: Place, store: StorePorts, via: Via) -> Tunnel:
     """asyncssh as it comes."""
     ssh_port, port = free_port(), free_port()
     server = place.python("splice-server", "tests.bench.tunnels.splice", "server", str(ssh_port))
     client = place.python(
-        "splice-client", "tests.bench.tunnels.splice", "client", str(via(ssh_port)), str(port), str(store_port)
+        "splice-client", "tests.bench.tunnels.splice", "client", str(via(ssh_port)), str(port), str(store.port)
     )
-    return Tunnel("asyncssh splice", f"http://{LOOPBACK}:{port}/api/", pids=lambda: (server.pid, client.pid))
+    return Tunnel(SPLICE, f"http://{LOOPBACK}:{port}/api/", server=lambda: (server.pid,), client=lambda: (client.pid,))
 
 
-def openssh_default(place: Place, store_port: int, via: Via) -> Tunnel:
+def snitun(place: Place, store: StorePorts, via: Via) -> Tunnel:
+    """snitun, which picks the tunnel by the TLS server name. Raises AbsentPeerError when it is not installed."""
+    if not (SNITUN_PACKAGES / "snitun").is_dir():
+        raise AbsentPeerError("not installed; make bench does that where a package index can be reached")
+    module, peer_port, port = "tests.bench.tunnels.snitun_ends", free_port(), free_port()
+    server = place.python("snitun-server", module, "server", str(peer_port), str(port), packages=SNITUN_PACKAGES)
+    ends = (str(via(peer_port)), str(store.tls_port))
+    client = place.python("snitun-client", module, "client", *ends, packages=SNITUN_PACKAGES)
+    return Tunnel(SNITUN, f"https://{TLS_NAME}:{port}/api/", server=lambda: (server.pid,), client=lambda: (client.pid,))
+
+
+def openssh_default(place: Place, store: StorePorts, via: Via) -> Tunnel:
     """``ssh -N -R``: the usual way. It leaves Nagle's algorithm on."""
-    return _openssh(place, store_port, via, "OpenSSH -N", ("-N",), ())
+    return _openssh(place, store, via, "OpenSSH -N", ("-N",), ())
 
 
-def openssh_command(place: Place, store_port: int, via: Via) -> Tunnel:
+def openssh_command(place: Place, store: StorePorts, via: Via) -> Tunnel:
     """The stronger one: aes128-gcm, and a command in place of -N, which makes ssh set TCP_NODELAY."""
     options = ("-c", "aes128-gcm@openssh.com")
-    return _openssh(place, store_port, via, "OpenSSH gcm", options, ("sleep infinity",))
+    return _openssh(place, store, via, OPENSSH, options, ("sleep infinity",))
 
 
 def _openssh(
-    place: Place, store_port: int, via: Via, name: str, options: Sequence[str], command: Sequence[str]
+    place: Place, store: StorePorts, via: Via, name: str, options: Sequence[str], command: Sequence[str]
 ) -> Tunnel:
-    sshd, ssh = tool("sshd", "openssh-server"), tool("ssh", "openssh-client")
+    sshd, ssh = tool("sshd"), tool("ssh")
     folder = place.folder / name.replace(" ", "-")
     folder.mkdir()
     for key in ("host", "user"):
-        run((tool("ssh-keygen", "openssh-client"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)))
+        run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)))
     ssh_port, port = free_port(), free_port()
     Path("/run/sshd").mkdir(exist_ok=True)  # its privilege separation wants it
     (folder / "sshd_config").write_text(
@@ -82,63 +108,13 @@ def _openssh(
         f"{folder.name}-ssh",
         *(ssh, "-F", "none", "-i", str(folder / "user"), "-p", str(via(ssh_port))),
         *("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"),
-        *("-o", "ExitOnForwardFailure=yes", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{store_port}"),
+        *("-o", "ExitOnForwardFailure=yes", "-R", f"{LOOPBACK}:{port}:{LOOPBACK}:{store.port}"),
         *(*options, f"root@{LOOPBACK}", *command),
     )
     wait_for_port(port)
-    return Tunnel(name, f"http://{LOOPBACK}:{port}/api/", pids=lambda: (*family(server.pid), *family(client.pid)))
-
-
-def ours(place: Place, store_port: int, via: Via) -> Tunnel:
-    """prestashop-agent and integration-server, as they are installed."""
-    return _ours(place, store_port, via, "prestashop-agent", ())
-
-
-def ours_without_fast_path(place: Place, store_port: int, via: Via) -> Tunnel:
-    """The same with asyncssh handling every packet."""
-    return _ours(place, store_port, via, "the same, --no-fast-path", ("--no-fast-path",))
-
-
-def _ours(place: Place, store_port: int, via: Via, name: str, options: Sequence[str]) -> Tunnel:
-    folder = place.folder / f"ours{''.join(options)}"
-    folder.mkdir()
-    root = str(Path(__file__).resolve().parents[3])
-    environ = {"PYTHONPATH": root, "INTEGRATION_SERVER_WATCH__TEST_INTERVAL_S": "0"}
-    os.environ["PYTHONPATH"] = root
-    command = (sys.executable, "-m", "agent.server.cli.main", "--data-dir", str(folder / "data"))
-    ready_file = folder / "ready.json"
-    listeners = [part for name in ("ssh", "gateway", "panel") for part in (f"--{name}-listen", f"{LOOPBACK}:0")]
-    server = place.start(
-        f"{folder.name}-server",
-        *(*command, "serve", *listeners, "--log-format", "json", "--ready-file", str(ready_file), *options),
-        environ=environ,
+    return Tunnel(
+        name,
+        f"http://{LOOPBACK}:{port}/api/",
+        server=lambda: family(server.pid),
+        client=lambda: family(client.pid),
     )
-    deadline = time.monotonic() + 30
-    while not ready_file.exists():
-        if time.monotonic() > deadline or server.poll() is not None:
-            raise RuntimeError(f"the server did not start: {(place.folder / f'{folder.name}-server.log').read_text()}")
-        time.sleep(0.05)  # a process of somebody else has no event
-    ready = json.loads(ready_file.read_text())
-    address = f"{LOOPBACK}:{via(ready['ssh']['port'])}"
-    made = json.loads(run((*command, "agents", "create", "bench", "--public-ssh-address", address, "--json")))
-    store = f"http://{LOOPBACK}:{store_port}/api/"
-    token = folder / "token"
-    token.touch(0o600)
-    token.write_text(made["access_token"])
-    (folder / "agent.toml").write_text(
-        f'token_file = "{token}"\nstate_dir = "{folder}/state"\nruntime_dir = "{folder}/run"\n'
-        f'[[stores]]\nurl = "{store}"\nmethods = "write"\n'
-    )
-    agent = place.start(
-        f"{folder.name}-agent",
-        *(sys.executable, "-m", "agent.cli.main", "run", "--config", str(folder / "agent.toml")),
-        *("--log-format", "json", *options),
-        environ=environ,
-    )
-    connection = ("--name", "shop", "--mode", "on-premise", "--agent", "bench", "--store-url", store)
-    limits = ("--methods", "GET,HEAD,POST,PUT", "--concurrency", str(CONCURRENCY), "--api-key-file", "-")
-    run((*command, "connections", "create", *connection, *limits), text="A" * 32 + "\n")
-    key = json.loads(run((*command, "client-keys", "create", "--all", "--json")))["key"]
-    basic = "Authorization: Basic " + base64.b64encode(f"{key}:".encode()).decode()
-    url = f"http://{LOOPBACK}:{ready['gateway']['port']}/shop/api/"
-    return Tunnel(name, url, (basic,), lambda: (server.pid, agent.pid))

@@ -12,21 +12,53 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Final, Self
 
 LOOPBACK = "127.0.0.1"
 
 
+TOOLS: Final = {
+    "nginx": "nginx-light",
+    "wrk": "wrk",
+    "curl": "curl",
+    "sshd": "openssh-server",
+    "ssh": "openssh-client",
+}
+"""Programs that a run needs, and the Debian packages that bring them."""
+
+ECHO_MODULE: Final = Path("/usr/lib/nginx/modules/ngx_http_echo_module.so")
+_ECHO_PACKAGE = "libnginx-mod-http-echo"
+ROOT: Final = Path(__file__).resolve().parents[3]
+
+
 class MissingToolError(Exception):
-    """A program that the run needs is not installed; the text names the Debian package."""
+    """A program that the run needs is not installed; the text says which Debian packages bring it."""
 
 
-def tool(name: str, package: str) -> str:
-    """The path of a program. Raises MissingToolError."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+class AbsentPeerError(Exception):
+    """A peer cannot run here; the text says why. The table shows it in place of figures."""
+
+
+def require_tools() -> None:
+    """Raises MissingToolError when anything is missing, naming all of it at once."""
+    packages = {package for name, package in TOOLS.items() if _found(name) is None}
+    if not ECHO_MODULE.exists():
+        packages.add(_ECHO_PACKAGE)
+    if packages:
+        names = " ".join(sorted(packages))
+        raise MissingToolError(f"Debian packages are missing; as root: apt-get install --no-install-recommends {names}")
+
+
+def tool(name: str) -> str:
+    """The path of a program of ``TOOLS``. Raises MissingToolError."""
+    found = _found(name)
     if found is None:
-        raise MissingToolError(f"{name} is missing: apt-get install {package}")
+        raise MissingToolError(f"{name} is missing; as root: apt-get install {TOOLS[name]}")
     return found
+
+
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
 def free_port() -> int:
@@ -104,15 +136,18 @@ class Place:
             raise RuntimeError(f"{name} ended at its start: {(self.folder / f'{name}.log').read_text()[-2000:]}")
         return process
 
-    def python(self, name: str, module: str, *arguments: str) -> subprocess.Popen[str]:
-        """A module of ours, started in the repository, returning when it has printed its first line."""
-        root = str(Path(__file__).resolve().parents[3])
-        return self.started(name, sys.executable, "-m", module, *arguments, environ={"PYTHONPATH": root})
+    def python(self, name: str, module: str, *arguments: str, packages: Path | None = None) -> subprocess.Popen[str]:
+        """A module of ours, returning when it has printed its first line; ``packages``: a folder with more packages."""
+        path = f"{ROOT}:{packages}" if packages is not None else str(ROOT)
+        return self.started(name, sys.executable, "-m", module, *arguments, environ={"PYTHONPATH": path})
 
 
-def run(command: Sequence[str], *, text: str = "", timeout_s: float = 600.0) -> str:
-    """The output of a command. Raises RuntimeError with what it said when it fails."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=timeout_s, check=False)
-    if done.returncode:
+def run(command: Sequence[str], *, text: str = "", timeout_s: float = 600.0, good: Sequence[int] = (0,)) -> str:
+    """The output of a command. Raises RuntimeError with what it said when it ends with another code than ``good``."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, input=text, capture_output=True, text=True, timeout=timeout_s, check=False, env=environ
+    )
+    if done.returncode not in good:
         raise RuntimeError(f"{' '.join(command[:6])} ... ended with {done.returncode}: {done.stderr[-800:]}")
     return done.stdout

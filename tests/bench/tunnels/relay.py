@@ -1,13 +1,14 @@
 """A long line: a TCP relay that holds bytes for half the round trip each way, and paces them; a process of its own.
 
 ``python -m tests.bench.tunnels.relay PORT RTT_S BITS_PER_S`` prints the port on which it listens. It ends TCP, so that
-loss, slow start and the kernel's buffers of a real line are not in it.
+loss, slow start and the kernel's buffers of a real line are not in it. SIGUSR1 cuts all connections that it carries.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import sys
 from collections import deque
@@ -89,6 +90,11 @@ async def relay(port: int, rtt_s: float, bits_per_s: float) -> None:
             near.close()
             far.close()
 
+    def cut() -> None:
+        for task in tasks:
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGUSR1, cut)
     while True:
         near, _ = await loop.sock_accept(listening)
         near.setblocking(False)
