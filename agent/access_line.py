@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
-from functools import lru_cache
 from typing import Any, Final
 
 from agent.forward.context import ExchangeRecord
 from agent.redact import loggable_target
+from agent.shown_time import shown_second
 
 TIME_CHARS: Final = 24
 """``2026-11-26T10:00:00.123Z``: such times compare as text."""
@@ -40,9 +39,4 @@ def access_line(at: float, record: ExchangeRecord) -> bytes:
 def shown_time(at: float) -> str:
     """UTC, with milliseconds."""
     second = int(at)
-    return f"{_shown_second(second)}.{int((at - second) * 1000):03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _shown_second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+    return f"{shown_second(second)}.{int((at - second) * 1000):03d}Z"
