@@ -8,6 +8,7 @@ import structlog
 
 from agent.errors import PolicyDenied
 from agent.forward.context import ExchangeRecord
+from agent.log import info_lines, is_heard, json_text
 from agent.redact import loggable_target
 
 _log = structlog.get_logger()
@@ -28,7 +29,21 @@ def log_exchange(record: ExchangeRecord) -> None:
 
     Those over a store's limit are ``exchange.limited`` at DEBUG: ``store.limited`` sums them up.
     """
-    fields: dict[str, object] = {
+    if record.summed_up:
+        if is_heard("debug"):
+            _log.debug("exchange.limited", **_fields(record))
+    elif is_heard("info"):
+        event = "done" if not record.error else "denied" if record.error == PolicyDenied.name else "failed"
+        write = info_lines()
+        if write is not None:
+            write(_json_fields(event, record))
+        else:
+            _log.info(f"exchange.{event}", **_fields(record))
+
+
+def _fields(record: ExchangeRecord) -> dict[str, object]:
+    fields: dict[str, object] = {"error": record.error} if record.error else {}
+    fields |= {
         "store": record.store,
         "method": record.method,
         "target": loggable_target(record.target),
@@ -40,11 +55,17 @@ def log_exchange(record: ExchangeRecord) -> None:
     }
     if record.trace_id:
         fields["trace_id"] = record.trace_id
-    if not record.error:
-        _log.info("exchange.done", **fields)
-    elif record.summed_up:
-        _log.debug("exchange.limited", error=record.error, **fields)
-    elif record.error == PolicyDenied.name:
-        _log.info("exchange.denied", error=record.error, **fields)
-    else:
-        _log.info("exchange.failed", error=record.error, **fields)
+    return fields
+
+
+def _json_fields(event: str, record: ExchangeRecord) -> str:
+    """The same, as ``info_lines`` takes them."""
+    error = f'"error": "{record.error}", ' if record.error else ""
+    trace = f', "trace_id": "{record.trace_id}"' if record.trace_id else ""
+    return (
+        f'"event": "exchange.{event}", {error}"store": {json_text(record.store)}, '
+        f'"method": {json_text(record.method)}, "target": {json_text(loggable_target(record.target))}, '
+        f'"status": {record.status}, "ms": {round(record.elapsed_s * 1000, 1)}, '
+        f'"bytes_to_store": {record.bytes_to_store}, "bytes_from_store": {record.bytes_from_store}, '
+        f'"request_id": {json_text(record.request_id)}{trace}'
+    )

@@ -31,6 +31,13 @@ _FRAMING_FIELD = re.compile(rb"(?i)\r\n(content-length|transfer-encoding|connect
 _BARE_LF = re.compile(rb"(?:[^\r]|\A)\n")
 
 
+# The names in a request's head that decide where it ends; the values of Connection that nearly all messages have.
+_DECISIVE: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
+_USUAL_OPTIONS: Final = {
+    b"keep-alive": (b"keep-alive",), b"Keep-Alive": (b"keep-alive",), b"close": (b"close",), b"Close": (b"close",),
+}  # fmt: skip
+
+
 class Framing(Enum):
     """How the end of a body is known (RFC 9112 section 6.3)."""
 
@@ -40,9 +47,12 @@ class Framing(Enum):
     UNTIL_EOF = "until-eof"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody changes it: that would triple what it costs to make one
 class RequestHead:
-    """A well-formed request head. ``fields`` keep order and case; values come without surrounding blanks."""
+    """A well-formed request head. ``fields`` keep order and case; values come without surrounding blanks.
+
+    ``first`` has the value of the first field of each name, in lower case.
+    """
 
     method: bytes
     target: bytes = field(repr=False)  # target and fields hold credentials
@@ -51,16 +61,14 @@ class RequestHead:
     framing: Framing
     length: int
     keep_alive: bool
+    first: dict[bytes, bytes] = field(repr=False)
 
     def get(self, lower_name: bytes) -> bytes | None:
         """Value of the first field of that name (given in lower case), or None."""
-        for name, value in self.fields:
-            if name.lower() == lower_name:
-                return value
-        return None
+        return self.first.get(lower_name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # as above
 class ResponseHead:
     """A well-formed response head. ``raw`` is the head as it came, ending in an empty line."""
 
@@ -102,7 +110,9 @@ def _framing_of(
 
 def connection_options(value: bytes) -> tuple[bytes, ...]:
     """The options of a ``Connection`` value in lower case (RFC 9110 7.6.1)."""
-    return tuple(option for part in value.split(b",") if (option := part.strip(b" \t").lower()))
+    return _USUAL_OPTIONS.get(value) or tuple(
+        option for part in value.split(b",") if (option := part.strip(b" \t").lower())
+    )
 
 
 def _persistent(minor: int, options: Sequence[bytes]) -> bool:
@@ -132,23 +142,28 @@ def parse_request_head(raw: bytes) -> RequestHead:
     lengths: list[bytes] = []
     codings: list[bytes] = []
     options: list[bytes] = []
+    first: dict[bytes, bytes] = {}
     for index, (name, padded) in enumerate(fields):
         value = padded
-        if padded[-1:] in (b" ", b"\t"):
+        if padded.endswith((b" ", b"\t")):
             fields[index] = (name, value := padded.rstrip(b" \t"))
         lower = name.lower()
-        if lower == b"host":
-            hosts += 1
-        elif lower == b"content-length":
-            lengths.append(padded.rstrip(b" "))
-        elif lower == b"transfer-encoding":
-            codings.append(padded.rstrip(b" "))
-        elif lower == b"connection":
-            options += connection_options(value)
+        first.setdefault(lower, value)
+        if lower in _DECISIVE:
+            if lower == b"host":
+                hosts += 1
+            elif lower == b"content-length":
+                lengths.append(padded.rstrip(b" "))
+            elif lower == b"transfer-encoding":
+                codings.append(padded.rstrip(b" "))
+            else:
+                options += connection_options(value)
     if hosts > 1 or (hosts == 0 and minor == 1):
         raise MessageError("A request has exactly one Host field (RFC 9112 3.2).")
-    framing, length = _framing_of(lengths, codings, minor, BadRequest)
-    return RequestHead(method, target, minor, fields, framing, length, _persistent(minor, options))
+    framing, length = Framing.NONE, 0
+    if lengths or codings:
+        framing, length = _framing_of(lengths, codings, minor, BadRequest)
+    return RequestHead(method, target, minor, fields, framing, length, _persistent(minor, options), first)
 
 
 def parse_response_head(raw: bytes, *, to_head: bool) -> ResponseHead:

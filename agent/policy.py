@@ -106,7 +106,7 @@ def judge(rule: Rule, method: bytes, target: bytes, content_type: bytes | None) 
         return Decision(Denial.METHOD, "The webservice has no such method.", "", "")
     store = rule.store
     path, _, query = target.partition(b"?")
-    prefix = store.shop_path.encode()
+    prefix = _prefix_of(store.base_path, store.virtual_uri)
     match = _API_PATH.fullmatch(path, len(prefix)) if path.startswith(prefix) else None
     if match is None:
         return Decision(Denial.PATH, "The path is not the store's api/ followed by plain segments.", verb, "")
@@ -158,6 +158,11 @@ def narrow(first: Rule, second: Rule) -> Rule:
     else:
         resources = first.resources & second.resources
     return Rule(first.store, first.methods & second.methods, resources)
+
+
+@lru_cache(maxsize=1024)
+def _prefix_of(base_path: str, virtual_uri: str) -> bytes:
+    return (base_path + virtual_uri).encode()
 
 
 @lru_cache(maxsize=1024)

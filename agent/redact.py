@@ -15,6 +15,13 @@ _AUTHORITY: Final = re.compile(rb"[^/?]*+")
 _PARAMETERS_IN_PATH: Final = re.compile(rb"(?i)[&;=]|%(?:26|3b|3d|3f)")
 
 
+# What nearly all targets look like; what is said of them is the same as below, at a fifth of the cost.
+_USUAL: Final = re.compile(
+    rb"(?:https?://[a-z0-9.-]++(?::[0-9]++)?)?((?:/[A-Za-z0-9._-]*+)++)(?:(\?)((?:[A-Za-z0-9._\[\]-]{1,40}=[!-%'-9;-~]*+(?:&(?=[^&])|\Z))*+))?"
+)
+_VALUE: Final = re.compile(rb"=[^&]*+")
+
+
 def loggable_target(target: bytes) -> str:
     """``http://key@gateway/shop/api/products?display=full&ws_key=K`` -> ``/shop/api/products?display&ws_key``.
 
@@ -22,6 +29,10 @@ def loggable_target(target: bytes) -> str:
     what has no ``=``, and what follows a disguised separator in the path. Bytes outside printable ASCII are escaped,
     and the text is cut at 300 characters.
     """
+    usual = _USUAL.fullmatch(target)
+    if usual is not None and len(target) <= _LOGGED_MAX_CHARS:
+        path, mark, query = usual.groups()
+        return (path + b"?" + _VALUE.sub(b"", query) if mark else path).decode("ascii")
     path, mark, query = _without_address(target).partition(b"?")
     hidden = _PARAMETERS_IN_PATH.search(path)
     text = path if hidden is None else path[: hidden.start()] + b"..."

@@ -84,6 +84,8 @@ class ResponseReader:
             self._payload = None
             self._body = tracker_for(head.framing, head.length, StoreBadResponse)
         passed += self._rewrite(head)
+        # There is only one final head, and whose method it is holds this reader: no work for the garbage collector.
+        del self._rewrite, self._rewrite_interim
         self.done = self._body.done
         if self.done:
             self.surplus = bool(rest)

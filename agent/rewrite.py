@@ -61,6 +61,7 @@ _REMOVED_FROM_AGENT = re.compile(
 )
 _TRANSFER_ENCODING = re.compile(rb"(?i)\r\ntransfer-encoding:[^\r]*+")
 _CLOSE: Final = b"Connection: close\r\n"
+_NOTHING_NOMINATED: Final = ((), (b"keep-alive",), (b"close",))
 _GATEWAY_FIELDS: Final = b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n\r\n"
 
 
@@ -89,17 +90,14 @@ def request_head(
     ``omitted`` and ``extra`` are lower-case names.
     """
     typed = False
-    is_traced: bool | None = None  # looked at once, and only where it matters: a head may have thousands of fields
+    traced = b"traceparent" in head.first and trace_id(head.fields) != ""
     lines = [head.method, b" ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", own_fields]
     for name, value in head.fields:
         lower = name.lower()
         if (lower not in FORWARDED_FIELDS and lower not in extra) or lower in omitted:
             continue
-        if lower in TRACE_FIELDS:
-            if is_traced is None:
-                is_traced = bool(trace_id(head.fields))
-            if not is_traced:
-                continue
+        if not traced and lower in TRACE_FIELDS:
+            continue
         sent = value
         if lower == b"content-type":
             if typed:
@@ -113,6 +111,8 @@ def request_head(
 
 def _without_nominated(raw: bytes, head: ResponseHead) -> bytes:
     """Remove the fields that ``Connection`` names (RFC 9110 7.6.1); framing fields cannot be named away."""
+    if head.connection_options in _NOTHING_NOMINATED:
+        return raw
     nominated = [
         re.escape(option)
         for option in head.connection_options
@@ -131,7 +131,7 @@ def response_from_store(head: ResponseHead, *, last: bool = False) -> bytes:
 
 def agent_error_name(head: ResponseHead, nonce: bytes) -> str | None:
     """The error's name when this head was made by the agent of this tunnel; None when the store made it."""
-    if not nonce:
+    if not nonce or nonce not in head.raw:
         return None
     match = _NONCE.search(head.raw)
     if match is None or match.group(1) != nonce:

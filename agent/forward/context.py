@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # an exchange knows its context
     from agent.forward.exchange import ForwardExchange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody changes it: that would triple what it costs to make one
 class ExchangeRecord:
     """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing.
 

@@ -285,8 +285,8 @@ class ForwardExchange:
             return
         self._recorded = True
         record = ExchangeRecord(
-            request_id=(self._head.get(b"x-request-id") or b"").decode("ascii", "replace")[:64],
-            store=str(self._target.rule.store) if self._target is not None else "",
+            request_id=self._head.first.get(b"x-request-id", b"").decode("ascii", "replace")[:64],
+            store=self._target.name if self._target is not None else "",
             method=self._method,
             target=self._head.target,
             status=status,
@@ -295,6 +295,6 @@ class ForwardExchange:
             bytes_to_store=self._bytes_to_store,
             bytes_from_store=self._bytes_from_store,
             summed_up=summed_up,
-            trace_id=trace_id(self._head.fields),
+            trace_id=trace_id(self._head.fields) if b"traceparent" in self._head.first else "",
         )
         self._session.context.ended(self, record)

@@ -30,7 +30,8 @@ class StoreTarget:
     """One store that is open.
 
     ``host`` is what the store sees in ``Host``; ``extra_fields`` are further request fields (lower case) that may
-    pass. ``pool`` keeps the connections, ``gate`` holds back what the policy alone would let pass.
+    pass. ``pool`` keeps the connections, ``gate`` holds back what the policy alone would let pass, ``name`` is the
+    store in logs.
     """
 
     rule: Rule
@@ -38,11 +39,13 @@ class StoreTarget:
     pool: OriginPool
     extra_fields: frozenset[bytes] = frozenset()
     gate: StoreGate = field(default_factory=StoreGate)
+    name: str = field(init=False)
     prefix: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         # The store's address as it stands in an absolute-form target (RFC 9112 3.2.2), up to the webservice.
         store = self.rule.store
+        object.__setattr__(self, "name", str(store))
         object.__setattr__(self, "prefix", f"{store.origin}{store.shop_path}api".encode())
 
 

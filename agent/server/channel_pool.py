@@ -59,6 +59,7 @@ class ChannelPool:
         self._opening = 0
         self._warming = 0
         self._closed = False
+        self._loop = asyncio.get_running_loop()  # asking for it each time is a system call (getpid) in CPython 3.11
         self.round_trip = round_trip
 
     def __repr__(self) -> str:
@@ -119,7 +120,7 @@ class ChannelPool:
         if self._closed or len(self._idle) >= self._limits.idle_max:
             channel.abort()
         else:
-            channel.idle_since = asyncio.get_running_loop().time()
+            channel.idle_since = self._loop.time()
             self._idle.append(channel)
             self._load(self.busy_count)
             self._on_free()
@@ -140,9 +141,8 @@ class ChannelPool:
         for channel in idle:
             channel.abort()
 
-    @staticmethod
-    def _is_worn(channel: UpstreamChannel) -> bool:
-        idle_s = asyncio.get_running_loop().time() - channel.idle_since
+    def _is_worn(self, channel: UpstreamChannel) -> bool:
+        idle_s = self._loop.time() - channel.idle_since
         return idle_s > WRITE_IDLE_MAX_S or channel.uses >= WRITE_USES_MAX
 
     def _warm(self) -> None:

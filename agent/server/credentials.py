@@ -17,7 +17,7 @@ def client_key(head: RequestHead, target: bytes) -> bytes | None:
     As at PrestaShop a Basic credential beats ``ws_key`` even when it is wrong, and one without a colon is none at
     all. Two Authorization fields are a contradiction, and so no credential.
     """
-    values = [value for name, value in head.fields if name.lower() == b"authorization"]
+    values = [value for name, value in head.fields if len(name) == 13 and name.lower() == b"authorization"]
     if len(values) > 1:
         return None
     if values:

@@ -27,8 +27,8 @@ class Exchange:
     """One request and its response; an ``Applicant`` for its connection's admission, then user of a channel."""
 
     __slots__ = (
-        "_admission", "_attempts", "_channel", "_client", "_close", "_context", "_error", "_held", "_order", "_over",
-        "_queued", "_reader", "_route", "_running", "_silence_s", "_tally", "_task", "_who",
+        "_admission", "_at_once", "_attempts", "_channel", "_client", "_close", "_context", "_error", "_held", "_order",
+        "_over", "_queued", "_reader", "_route", "_running", "_silence_s", "_tally", "_task", "_who",
     )  # a list to be scanned  # fmt: skip
 
     def __init__(self, context: GatewayContext, client: ExchangeClient, order: Order, route: Route) -> None:
@@ -45,6 +45,7 @@ class Exchange:
         self._running = False
         self._over = False
         self._held = False
+        self._at_once = False
         self._attempts = 0
         self._who = "gateway"
         self._error = ""
@@ -65,7 +66,9 @@ class Exchange:
         """Apply for a place."""
         self._queued = True
         self._context.began(self)
+        self._at_once = True
         self._admission.enter(self)
+        self._at_once = False
 
     def admitted(self) -> None:
         """There is a place: find a channel."""
@@ -104,7 +107,8 @@ class Exchange:
 
     def _send(self, channel: UpstreamChannel) -> None:
         order = self._order
-        withdrawn = order.withdrawn(self._context.table, time.time())
+        # In the very call in which the order was taken nothing can have been withdrawn.
+        withdrawn = None if self._at_once else order.withdrawn(self._context.table, time.time())
         if withdrawn is not None:
             channel.release()
             self.fail(withdrawn)
@@ -283,7 +287,10 @@ class Exchange:
         self._over = True
         if self._running:
             self._running = False
-            self._context.loop.call_soon(self._admission.leave)
+            if self._admission.waiting:  # the next one is let in from here, not from within this one
+                self._context.loop.call_soon(self._admission.leave)
+            else:
+                self._admission.leave()
         elif self._queued:
             self._admission.withdraw(self)
         who = self._who if status else "nobody"

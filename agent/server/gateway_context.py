@@ -36,7 +36,7 @@ class GatewayLimits:
     body_max_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody changes it: that would triple what it costs to make one
 class GatewayRecord:
     """One finished exchange. ``target`` still has its values: redact before showing.
 

@@ -71,9 +71,11 @@ async def ask(
     """
     loop = asyncio.get_running_loop()
     target = store_target(route.store, rest)
-    head = RequestHead(method, target, 1, [(b"Accept", b"*/*"), *fields], Framing.NONE, 0, keep_alive=True)
+    sent = [(b"Accept", b"*/*"), *fields]
+    first = {name.lower(): value for name, value in reversed(sent)}
+    head = RequestHead(method, target, 1, sent, Framing.NONE, 0, keep_alive=True, first=first)
     request_id = request_id_of(head)
-    order = Order(request_id, head, as_json=False, route=route, method=method.decode("ascii"), target=target)
+    order = Order(request_id, head, route=route, method=method.decode("ascii"), target=target)
     order.sent_head = head_for(route, head, target, request_id)
     asker = _Asker(loop)
     began_at = loop.time()

@@ -94,8 +94,9 @@ class Registry:
         Those of an instance that is leaving are among them only when there are no others.
         """
         found = [tunnel for tunnel in self._tunnels.get(agent_id, ()) if not tunnel.draining and tunnel.serves(store)]
-        found = [tunnel for tunnel in found if not tunnel.leaving] or found
-        found.sort(key=attrgetter("in_flight"))
+        if len(found) > 1:
+            found = [tunnel for tunnel in found if not tunnel.leaving] or found
+            found.sort(key=attrgetter("in_flight"))
         return found
 
     def tunnels(self, agent_id: str) -> tuple[Tunnel, ...]:

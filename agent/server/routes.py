@@ -21,7 +21,7 @@ class Route:
 
     ``headers`` go with every request; a client's own fields of these names, and of those in ``omitted`` (lower case;
     RFC 9110 10.1.1: an HTTP/1.0 client cannot mean ``Expect``), are left out. ``ca_pem`` and ``verify_tls`` are of mode
-    Cloud.
+    Cloud. ``host`` stands in ``Host`` of the proxy request: the store's host[:port], or the shop's own if it differs.
     """
 
     connection_id: str
@@ -46,6 +46,7 @@ class Route:
     omitted: frozenset[bytes] = field(init=False, repr=False)
     omitted_http10: frozenset[bytes] = field(init=False, repr=False)
     target_prefix: bytes = field(init=False)
+    host: bytes = field(init=False)
 
     def __post_init__(self) -> None:
         credential = b""
@@ -57,11 +58,7 @@ class Route:
         object.__setattr__(self, "omitted", omitted)
         object.__setattr__(self, "omitted_http10", omitted | {b"expect"})
         object.__setattr__(self, "target_prefix", self.store.origin.encode())
-
-    @property
-    def host(self) -> bytes:
-        """What stands in ``Host`` of the proxy request: the store's host[:port], or the shop's own where it differs."""
-        return (self.shop_host or self.store.authority).encode()
+        object.__setattr__(self, "host", (self.shop_host or self.store.authority).encode())
 
     def silence_s(self, default_s: float) -> float:
         """How long nothing may come from the store's side.

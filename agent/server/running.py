@@ -18,6 +18,7 @@ from agent.server.api.application import create_application
 from agent.server.assembly import cloud_forwarder, gateway_limits, gateway_listener, ssh_config
 from agent.server.channel_pool import ChannelPool
 from agent.server.exchange_counts import ExchangeCounts
+from agent.server.exchange_log import log_exchange
 from agent.server.gateway import Gateway
 from agent.server.gateway_context import GatewayRecord
 from agent.server.inherited_sockets import InheritedSockets
@@ -39,7 +40,7 @@ from agent.server.self_report import SelfReport
 from agent.server.service_report import ServiceReport
 from agent.server.sshd import SshEndpoint
 from agent.server.state import ServerState
-from agent.server.traffic import ExchangeEntry, Traffic
+from agent.server.traffic import Traffic
 from agent.server.tunnel import Tunnel
 from agent.server.watching import watching
 
@@ -86,7 +87,7 @@ async def running(
     def note(record: GatewayRecord) -> None:
         entry = traffic.note(record)
         exchanges.note(record, failed=entry.failed)
-        _log_exchange(entry)
+        log_exchange(entry)
 
     registry = Registry(make_pool)
     registry.subscribe(tunnels.note)
@@ -226,21 +227,3 @@ async def _drained(gateway: Gateway, drain_s: float, hurry: asyncio.Event) -> No
     if isinstance(complete, Exception):
         _LOG.error("server.drain_failed", error=type(complete).__name__, exc_info=complete)
     _LOG.info("server.drained", complete=complete is True)
-
-
-def _log_exchange(entry: ExchangeEntry) -> None:
-    _LOG.info(
-        "exchange.done",
-        request_id=entry.request_id,
-        trace_id=entry.trace_id or None,
-        connection=entry.connection,
-        client_key_id=entry.key_id,
-        method=entry.method,
-        target=entry.target,
-        status=entry.status,
-        answered_by=entry.answered_by,
-        error=entry.error or None,
-        elapsed_ms=entry.total_ms,
-        bytes_up=entry.bytes_up,
-        bytes_down=entry.bytes_down,
-    )

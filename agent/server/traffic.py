@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.redact import loggable_target
 from agent.server.gateway_context import GatewayRecord
@@ -20,8 +21,7 @@ USED_MAX: Final = 10_000
 _BOUNDS_MS: Final = (0, 1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 750, 1000, 2000, 5000, 10_000, 30_000)
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeEntry:
+class ExchangeEntry(NamedTuple):  # one is made per exchange, at a quarter of what a frozen dataclass costs
     """One finished exchange, as it may be shown: ``target`` has the names of its parameters and no values.
 
     ``at`` is unix time of its end; milliseconds are None where they are not known (see ``GatewayRecord``).
@@ -70,10 +70,7 @@ class _Histogram:
         self._total = 0
 
     def add(self, value_ms: float) -> None:
-        index = 0
-        while index < len(_BOUNDS_MS) and value_ms > _BOUNDS_MS[index]:
-            index += 1
-        self._counts[index] += 1
+        self._counts[bisect_left(_BOUNDS_MS, value_ms)] += 1
         self._total += 1
 
     def merge(self, other: _Histogram) -> None:
@@ -129,24 +126,24 @@ class Traffic:
         """One exchange has ended, or was refused before it began; how it may be shown, for the log, too."""
         now = self._clock()
         self.total += 1
-        entry = ExchangeEntry(
-            number=self.total,
-            at=now,
-            request_id=record.request_id,
-            connection=record.connection,
-            key_id=record.key_id,
-            method=record.method,
-            target=loggable_target(record.target),
-            status=record.status,
-            answered_by=record.answered_by,
-            error=record.error,
-            total_ms=round(record.elapsed_s * 1000, 1),
-            waited_ms=_milliseconds(record.waited_s),
-            tunnel_ms=_milliseconds(record.tunnel_s),
-            store_ms=_milliseconds(record.store_s),
-            bytes_up=record.bytes_up,
-            bytes_down=record.bytes_down,
-            trace_id=record.trace_id,
+        entry = ExchangeEntry(  # by position, which is the order of the class: names would cost half as much again
+            self.total,
+            now,
+            record.request_id,
+            record.connection,
+            record.key_id,
+            record.method,
+            loggable_target(record.target),
+            record.status,
+            record.answered_by,
+            record.error,
+            round(record.elapsed_s * 1000, 1),
+            _milliseconds(record.waited_s),
+            _milliseconds(record.tunnel_s),
+            _milliseconds(record.store_s),
+            record.bytes_up,
+            record.bytes_down,
+            record.trace_id,
         )
         self._entries.append(entry)
         bucket = self._bucket(now)

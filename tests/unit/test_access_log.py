@@ -55,6 +55,17 @@ def test_a_line_has_names_and_never_values() -> None:
     }
 
 
+def test_whatever_stands_in_it_is_one_json_object_as_json_writes_it() -> None:
+    odd = 'a"b\\c\x1f\u2028\U0001f600'
+    given = replace(
+        record(target=b'/api/"\xff?a"b=1&c'), store=odd, method=odd, error=odd, request_id=odd, trace_id=odd
+    )
+    line = access_line(MIDNIGHT, given)
+    assert line == json.dumps(json.loads(line), separators=(",", ":")).encode() + b"\n"
+    assert [json.loads(line)[name] for name in ("store", "method", "error", "request_id", "trace_id")] == [odd] * 5
+    assert json.loads(line)["parameters"] == ['a"b', "..."]
+
+
 def test_a_traced_request_has_its_trace() -> None:
     line = json.loads(access_line(MIDNIGHT, replace(record(), trace_id="4bf92f3577b34da6a3ce929d0e0e4736")))
     assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent import redact
 from agent.redact import loggable_target
 
 
@@ -36,6 +37,19 @@ from agent.redact import loggable_target
 )
 def test_the_path_and_the_names_are_shown(target: bytes, shown: str) -> None:
     assert loggable_target(target) == shown
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.text("/apixA?&=:.;%[]-_1 \x7f\xff", max_size=12).map(str.encode),
+    st.sampled_from([b"", b"/a", b"http://h:1/", b"/a?b=c&"]),
+)
+def test_usual_targets_are_shown_like_all_others(end: bytes, begin: bytes) -> None:
+    target = begin + end
+    with pytest.MonkeyPatch.context() as patch:
+        shown = loggable_target(target)
+        patch.setattr(redact, "_USUAL", re.compile(rb"(?!)"))
+        assert loggable_target(target) == shown
 
 
 @settings(deadline=None)

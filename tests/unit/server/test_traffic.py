@@ -133,7 +133,7 @@ def test_what_was_handed_out_does_not_change(traffic: Traffic) -> None:
     before, minutes = traffic.last(), traffic.minutes()
     traffic.note(record(status=500))
     assert (len(before), minutes[-1].requests) == (1, 1)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         before[0].status = 0  # type: ignore[misc]  # that is the point
 
 

@@ -34,7 +34,7 @@ class ExchangeShown(BaseModel):
     @classmethod
     def of(cls, entry: ExchangeEntry) -> ExchangeShown:
         """As shown."""
-        found = asdict(entry)
+        found = entry._asdict()
         return cls(client_key_id=found.pop("key_id"), **found)
 
 
