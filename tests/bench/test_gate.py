@@ -19,7 +19,7 @@ WORK: Final = next(work for work in WORKS if work.name == "1 KiB GET, 16")
 ROUNDS: Final = 5
 SECONDS: Final = 2
 
-# 1.35 x the median that was measured, 2.8 (docs/performance.md), so that it does not fail on a busy machine.
+# 1.35 x the median that a busy machine gave, 2.8 (docs/performance.md).
 AGAINST_SPLICE_MAX: Final = 3.8
 FAST_AGAINST_STOCK_MAX: Final = 0.85
 

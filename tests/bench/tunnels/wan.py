@@ -82,8 +82,10 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _tables(line: str, figures: LineFigures, absent: Mapping[str, str]) -> str:
     gets = [Column(title, values, digits=2) for title, values in figures["round trips"].items()]
+    repeated = any(len(each) > 1 for values in figures["rates"].values() for each in values.values())
     loads = [
-        Column(title, values, digits=1, spread=True, ratio_to=(OPENSSH,)) for title, values in figures["rates"].items()
+        Column(title, values, digits=1, spread=repeated, ratio_to=(OPENSSH,))
+        for title, values in figures["rates"].items()
     ]
     return table(f"{line}: GET in round trips", gets, absent) + "\n" + table(line, loads, absent)
 
