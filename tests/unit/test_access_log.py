@@ -15,6 +15,7 @@ import pytest
 from agent.access_files import AccessFiles, access_files
 from agent.access_line import access_line
 from agent.access_log import WAITING_MAX, AccessLog
+from agent.access_reader import AccessReader
 from agent.forward.context import ExchangeRecord
 from tests.kit.canary import Canaries
 
