@@ -38,7 +38,7 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports --no-cache
 
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 SLOW_PATH := $(patsubst %,tests/integration/test_tunnel_%.py,bulk channels drain flow hostile_clients link plain_ssh takeover) \
 	$(patsubst %,tests/integration/test_gateway_%.py,drain flow repeats requests slow_readers truncation) \

@@ -23,7 +23,7 @@ REDACTED: Final = "(redacted)"
 IS_JSON: Final[Mapping[str, bool | None]] = {"auto": None, "text": False, "json": True}
 """What the setting ``log.format`` is for ``configure_logging``."""
 
-_NUMBERS: Final = {level: logging.getLevelNamesMapping()[level.upper()] for level in LEVELS}
+_NUMBERS: Final = {level: logging.getLevelNamesMapping()[level.upper()] for level in (*LEVELS, "critical")}
 _SECRET_FIELD: Final = re.compile(
     r"(?i)(?:.*[_-])?(?:secret|password|passphrase|token|(?:api|client|ws)[_-]?key|(?:proxy[_-])?authorization|"
     r"(?:set[_-])?cookie|credential)s?"
@@ -47,9 +47,9 @@ def configure_logging(
 ) -> None:
     """Send all events of structlog and of stdlib logging to ``stream`` (default: standard error).
 
-    ``level`` is one of ``LEVELS``. ``json=None`` chooses: text on a terminal, JSON lines otherwise. Colours
-    only on a terminal without ``NO_COLOR`` (no-color.org). ``on_terminal`` makes what renders text there. Call it
-    once per process, before the first event: bound loggers are cached. asyncssh is never heard below WARNING, since
+    ``level`` is one of ``LEVELS``, or ``critical``. ``json=None`` chooses: text on a terminal, JSON lines otherwise.
+    Colours only on a terminal without ``NO_COLOR`` (no-color.org). ``on_terminal`` makes what renders text there. Call
+    it once per process, before the first event: bound loggers are cached. asyncssh is never heard below WARNING, since
     its debug output holds the secret.
     """
     out = stream if stream is not None else sys.stderr

@@ -90,14 +90,17 @@ def request_head(
     ``omitted`` and ``extra`` are lower-case names.
     """
     typed = False
-    traced = b"traceparent" in head.first and trace_id(head.fields) != ""
+    is_traced: bool | None = None  # looked at once, and only where it matters: a head may have thousands of fields
     lines = [head.method, b" ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", own_fields]
     for name, value in head.fields:
         lower = name.lower()
         if (lower not in FORWARDED_FIELDS and lower not in extra) or lower in omitted:
             continue
-        if not traced and lower in TRACE_FIELDS:
-            continue
+        if lower in TRACE_FIELDS:
+            if is_traced is None:
+                is_traced = bool(trace_id(head.fields))
+            if not is_traced:
+                continue
         sent = value
         if lower == b"content-type":
             if typed:

@@ -13,8 +13,8 @@ from tests.kit.asked import Shape
 from tests.kit.counting_store import Framing
 from tests.kit.cut_site import cut_site
 
-# What is opened for the exchange, and not handed over before it is open: SSH needs more than these for either side.
-OPENING_BYTES = 64
+# What is opened for the exchange, and not handed over before it is open: one packet of SSH for either side is more.
+OPENING_BYTES = 48
 
 
 @pytest.mark.parametrize(("shape", "framing"), [("get", "length"), ("post", "eof"), ("chunked", "chunked")])

@@ -57,6 +57,8 @@ async def test_waits_shows_and_leaves(tmp_path: Path) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=terminal.theirs,
         stderr=asyncio.subprocess.PIPE,
+        # A shell's background jobs are started with it ignored, and so would be all that these tests start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(terminal.theirs)
     try:
