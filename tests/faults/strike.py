@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
+from typing import Any, Final
 
 from tests.faults.caller import Seen
 from tests.faults.clients import misbehave
@@ -13,6 +14,10 @@ from tests.faults.lane import CONCURRENCY, TUNNELS, Lane
 from tests.faults.loads import GETS, Load
 from tests.faults.recovery import recovery_s
 from tests.faults.row import Noticed, Phase, Row
+from tests.kit.until import until
+
+LOGGED_WITHIN_S: Final = 2.0
+"""Lines of exchanges are written together, 50 ms late at most, on a machine that may be busy."""
 
 _NOTHING = {"asked": 0, "whole": 0, "damaged": 0, "answered": 0}
 
@@ -33,7 +38,7 @@ async def strike(lane: Lane, row: Row, column: Column) -> float:
         *_answers(row, column, seen),
         *_ledger(row.cells[column], column, seen, await lane.store.ask("take")),
         *_notices(lane, row),
-        *_logged(lane, seen),
+        *await _logged(lane, seen),
     ]
     assert not wrong, "\n".join(wrong)
     return took_s
@@ -131,7 +136,13 @@ def _is_silence(event: dict[str, Any]) -> bool:
     return event["event"] == "tunnel.silent" or (event["event"] == "tunnel.lost" and event.get("reason") == "silent")
 
 
-def _logged(lane: Lane, seen: list[Seen]) -> list[str]:
-    """The request id of an answer of ours finds the exchange in the server's log."""
-    known = {event.get("request_id") for event in lane.said()}
-    return [f"no log line has the request id of {one}" for one in seen if one.error and one.request_id not in known]
+async def _logged(lane: Lane, seen: list[Seen]) -> list[str]:
+    """The request id of an answer of ours finds the exchange in the server's log, where it may come a moment later."""
+
+    def missing() -> list[Seen]:
+        known = {event.get("request_id") for event in lane.said()}
+        return [one for one in seen if one.error and one.request_id not in known]
+
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: not missing(), LOGGED_WITHIN_S)
+    return [f"no log line has the request id of {one}" for one in missing()]
