@@ -19,9 +19,9 @@ WORK: Final = next(work for work in WORKS if work.name == "1 KiB GET, 16")
 ROUNDS: Final = 5
 SECONDS: Final = 2
 
-# 1.35 x the median that a busy machine gave, 2.8 (docs/performance.md).
-AGAINST_SPLICE_MAX: Final = 3.8
-FAST_AGAINST_STOCK_MAX: Final = 0.85
+# 1.6 x what a quiet machine gave, 1.38 and 0.59; a busy one gives more (docs/performance.md).
+AGAINST_SPLICE_MAX: Final = 2.2
+FAST_AGAINST_STOCK_MAX: Final = 0.8
 
 
 @pytest.mark.long
