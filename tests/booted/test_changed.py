@@ -83,6 +83,7 @@ def test_nothing_is_left(machine: ShopMachine) -> None:
     assert of_agent == []
     assert machine.booted.run("test", "-e", f"/run/{AGENT}").code == 1
     machine.systemctl("disable", "--now", f"{SERVER}.service", *SOCKETS)
+    machine.drop_nothing_in(f"{SERVER}.service")
     machine.booted.out("dpkg", "--purge", AGENT, SERVER)
     after = machine.files()
     assert sorted(line for line in after ^ machine.before if not NOT_OURS.search(line)) == []
