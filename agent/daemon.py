@@ -37,7 +37,7 @@ from agent.service_sentence import service_sentence
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, access_log_files, forward_timeouts, tunnel_config
-from agent.systemd import ServiceManager
+from agent.systemd import ServiceNotifier
 from agent.terminal_log import TerminalRenderer
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
@@ -56,7 +56,7 @@ def run_daemon(source: Source) -> int:
         SettingsError: settings, token or CA files cannot be used.
         StartError: the state directory is taken or cannot be written.
     """
-    manager = ServiceManager.take(os.environ, os.getpid())
+    manager = ServiceNotifier.take(os.environ, os.getpid())
     settings, places = source.read()
     token = read_token_file(places.token_file, is_credential=places.token_is_credential)
     proxy = ProxyDial(read_proxy_route(settings.proxy, source.environ), settings.timeouts.ssh_connect_s)
@@ -114,7 +114,7 @@ class Daemon:
         token: AccessToken,
         instance_id: str,
         proxy: ProxyDial,
-        manager: ServiceManager,
+        manager: ServiceNotifier,
         pauses: PauseSwitch,
         access_files: AccessFiles | None,
     ) -> None:

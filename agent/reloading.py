@@ -15,7 +15,7 @@ from agent.opening import read_openings
 from agent.settings import AgentSettings
 from agent.settings_proxy import read_proxy_route
 from agent.source import Source, forward_timeouts
-from agent.systemd import ServiceManager
+from agent.systemd import ServiceNotifier
 from agent.tunnel.proxy_dial import ProxyDial
 from agent.tunnel.proxy_route import describe_route
 from agent.tunnel.supervisor import Supervisor
@@ -40,7 +40,7 @@ class Reloading:
         context: ForwardContext,
         supervisor: Supervisor,
         servers: tuple[str, ...],
-        manager: ServiceManager,
+        manager: ServiceNotifier,
     ) -> None:
         self.settings = self._started_with = settings
         self._source = source

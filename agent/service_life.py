@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import structlog
 
-from agent.systemd import ServiceManager
+from agent.systemd import ServiceNotifier
 
 LOOK_EVERY_S: Final = 1.0
 LOOKS_UNTIL_STUCK: Final = 3
@@ -27,7 +27,7 @@ class ServiceLife:
     loop that does not turn feeds nothing either.
     """
 
-    def __init__(self, manager: ServiceManager, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(self, manager: ServiceNotifier, look_every_s: float = LOOK_EVERY_S) -> None:
         self._manager = manager
         self._sentence: Callable[[], str] = str
         self._stuck: Callable[[], str] = str

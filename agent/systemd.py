@@ -19,7 +19,7 @@ _SEND_WAIT_S: Final = 1.0  # for what must arrive, while the manager's queue is 
 _log = structlog.get_logger()
 
 
-class ServiceManager:
+class ServiceNotifier:
     """The manager's socket, if there is one.
 
     ``address`` is a path, or an abstract name that begins with NUL. ``watchdog_s`` is how soon a process that has not
@@ -35,7 +35,7 @@ class ServiceManager:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
 
     def __repr__(self) -> str:
-        return f"<ServiceManager {self._address.replace(chr(0), '@') or 'none'} watchdog_s={self.watchdog_s}>"
+        return f"<ServiceNotifier {self._address.replace(chr(0), '@') or 'none'} watchdog_s={self.watchdog_s}>"
 
     @classmethod
     def take(cls, environ: MutableMapping[str, str], pid: int) -> Self:

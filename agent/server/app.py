@@ -22,7 +22,7 @@ from agent.server.running import running
 from agent.server.settings import ServerSettings
 from agent.server.state import opened_state
 from agent.service_life import ServiceLife
-from agent.systemd import ServiceManager
+from agent.systemd import ServiceNotifier
 
 _ON_HANGUP: Final = "Settings are read at the start only: restart this server (SIGTERM loses no request)."
 
@@ -41,7 +41,7 @@ def run_server(
     os.umask(0o077)
     allow_open_files()
     inherited = InheritedSockets.take(os.environ, os.getpid())
-    manager = ServiceManager.take(os.environ, os.getpid())
+    manager = ServiceNotifier.take(os.environ, os.getpid())
     with hold_data_directory(settings.data_dir):
         uvloop.run(_serve(settings, environ, announce, ready_file, inherited, manager))
 
@@ -52,7 +52,7 @@ async def _serve(
     announce: Announce,
     ready_file: Path | None,
     inherited: InheritedSockets,
-    manager: ServiceManager,
+    manager: ServiceNotifier,
 ) -> None:
     stop, hurry = asyncio.Event(), asyncio.Event()
 

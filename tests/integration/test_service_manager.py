@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.integration.test_daemon import HeldStore, answered, ask, table
 from tests.kit.agent_process import AgentProcess
-from tests.kit.notify_manager import NotifyManager
+from tests.kit.notify_manager import NotifyListener
 from tests.kit.scripted_store import ScriptedStore
 from tests.kit.server_process import ServerProcess
 from tests.kit.ssh_servers import tunnel_server
@@ -15,7 +15,7 @@ from tests.kit.ssh_servers import tunnel_server
 
 async def test_the_agent_tells_how_it_does(tmp_path: Path) -> None:
     held = HeldStore()
-    async with NotifyManager(tmp_path) as manager, tunnel_server() as server, ScriptedStore(held.script) as store:
+    async with NotifyListener(tmp_path) as manager, tunnel_server() as server, ScriptedStore(held.script) as store:
         token = server.token(server.agents.add()).encode()
         await server.close()  # ready does not wait for the server
         process = AgentProcess(tmp_path / "agent", table(store.port), token, environ=manager.environ(watchdog_s=1.0))
@@ -53,7 +53,7 @@ async def test_the_agent_tells_how_it_does(tmp_path: Path) -> None:
 
 async def test_a_process_that_stands_still_leaves_where_it_stood(tmp_path: Path) -> None:
     """What the manager's SIGABRT is for; an agent that nobody watches has no such handler."""
-    async with NotifyManager(tmp_path) as manager, tunnel_server() as server:
+    async with NotifyListener(tmp_path) as manager, tunnel_server() as server:
         token = server.token(server.agents.add()).encode()
         async with AgentProcess(tmp_path / "agent", "", token, environ=manager.environ(watchdog_s=30.0)) as process:
             await manager.message(lambda said: said.get("READY") == "1")
@@ -63,7 +63,7 @@ async def test_a_process_that_stands_still_leaves_where_it_stood(tmp_path: Path)
 
 
 async def test_the_server_tells_how_it_does(tmp_path: Path) -> None:
-    async with NotifyManager() as manager:
+    async with NotifyListener() as manager:
         environ = manager.environ(watchdog_s=1.0)
         async with ServerProcess(tmp_path / "data", environment=environ) as server:
             place = await manager.message(lambda said: said.get("READY") == "1")

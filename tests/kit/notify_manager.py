@@ -13,7 +13,7 @@ from typing import Self
 Message = dict[str, str]
 
 
-class NotifyManager:
+class NotifyListener:
     """``address`` is what ``NOTIFY_SOCKET`` says; without ``directory`` the socket is an abstract one."""
 
     def __init__(self, directory: Path | None = None) -> None:

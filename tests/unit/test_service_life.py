@@ -12,11 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from agent.service_life import LOOKS_UNTIL_STUCK, ServiceLife, first_dead
-from agent.systemd import ServiceManager
+from agent.systemd import ServiceNotifier
 from agent.tunnel.link import AgentLink
 from agent.tunnel.state import State
 from agent.tunnel.supervisor import Supervisor
-from tests.kit.notify_manager import NotifyManager
+from tests.kit.notify_manager import NotifyListener
 from tests.kit.ssh_servers import tunnel_server
 from tests.kit.tunnel_agent import agent
 from tests.kit.until import until
@@ -30,12 +30,12 @@ class Service:
 
     sentence: str = "well"
     stuck: str = ""
-    double: NotifyManager = field(default_factory=NotifyManager)
+    double: NotifyListener = field(default_factory=NotifyListener)
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[ServiceLife]:
         async with self.double:
-            manager = ServiceManager.take(self.double.environ(watchdog_s=4 * UNIT_S), 1)
+            manager = ServiceNotifier.take(self.double.environ(watchdog_s=4 * UNIT_S), 1)
             async with ServiceLife(manager) as life:
                 life.ready(self.say, lambda: self.stuck)
                 yield life
@@ -104,7 +104,7 @@ async def test_a_defect_in_a_sentence_does_not_end_the_signs_of_life() -> None:
 
 
 async def test_without_a_manager_nothing_runs() -> None:
-    async with ServiceLife(ServiceManager()) as life:
+    async with ServiceLife(ServiceNotifier()) as life:
         life.ready(lambda: "well", lambda: "")
         assert life._looking is None
         life.stopping()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.systemd import STATUS_MAX_CHARS, ServiceManager
-from tests.kit.notify_manager import NotifyManager
+from agent.systemd import STATUS_MAX_CHARS, ServiceNotifier
+from tests.kit.notify_manager import NotifyListener
 from tests.kit.until import until
 
 PID = 4711
@@ -17,8 +17,8 @@ VARIABLES = {"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(PID)}
 
 @pytest.mark.parametrize("is_abstract", [False, True])
 async def test_what_is_said_arrives(tmp_path: Path, is_abstract: bool) -> None:
-    async with NotifyManager(None if is_abstract else tmp_path) as double:
-        manager = ServiceManager.take(double.environ(), PID)
+    async with NotifyListener(None if is_abstract else tmp_path) as double:
+        manager = ServiceNotifier.take(double.environ(), PID)
         began_usec = time.monotonic_ns() // 1000
         manager.ready("all is\nwell\x00")
         manager.status("x" * 2 * STATUS_MAX_CHARS)
@@ -53,7 +53,7 @@ def test_the_watchdog_is_that_of_this_process_and_no_child_inherits_it(
     variables: dict[str, str], watchdog_s: float | None
 ) -> None:
     environ = {"NOTIFY_SOCKET": "/run/systemd/notify", "PATH": "/bin", **variables}
-    manager = ServiceManager.take(environ, PID)
+    manager = ServiceNotifier.take(environ, PID)
     assert manager.watchdog_s == watchdog_s
     assert environ == {"PATH": "/bin"}
     manager.close()
@@ -62,7 +62,7 @@ def test_the_watchdog_is_that_of_this_process_and_no_child_inherits_it(
 @pytest.mark.parametrize("address", ["", "vsock:2:1234", "notify"])
 def test_without_a_socket_of_the_manager_there_is_none(address: str) -> None:
     environ = {"NOTIFY_SOCKET": address, **VARIABLES}
-    manager = ServiceManager.take(environ, PID)
+    manager = ServiceNotifier.take(environ, PID)
     assert not manager.is_there
     assert manager.watchdog_s is None
     assert environ == {}
@@ -70,11 +70,11 @@ def test_without_a_socket_of_the_manager_there_is_none(address: str) -> None:
 
 
 async def test_a_manager_that_is_gone_or_reads_nothing_is_not_felt(tmp_path: Path) -> None:
-    gone = ServiceManager(str(tmp_path / "nobody"))
+    gone = ServiceNotifier(str(tmp_path / "nobody"))
     gone.ready()
     gone.close()
-    async with NotifyManager(tmp_path) as double:
-        manager = ServiceManager.take(double.environ(), PID)
+    async with NotifyListener(tmp_path) as double:
+        manager = ServiceNotifier.take(double.environ(), PID)
         began = time.monotonic()
         for _ in range(2000):  # far more than its queue takes: the double reads only when this test waits
             manager.alive()
