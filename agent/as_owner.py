@@ -22,7 +22,8 @@ def as_owner(directory: Path, *, of_link: bool = False) -> Iterator[None]:
     if os.geteuid() or owner is None or not owner.st_uid:
         yield
         return
-    group = os.getegid()
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])  # what root's groups may touch is not the owner's
     os.setegid(owner.st_gid)
     os.seteuid(owner.st_uid)
     try:
@@ -30,3 +31,4 @@ def as_owner(directory: Path, *, of_link: bool = False) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
+        os.setgroups(groups)

@@ -65,31 +65,6 @@ def work_folder(path: Path, prefix: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-@contextlib.contextmanager
-def as_owner(data_dir: Path) -> Iterator[None]:
-    """As root, work as the user that owns the data directory: files made by root would lock its server out.
-
-    Root again behind it, since the file that a back-up goes to may lie where only root can write.
-    """
-    try:
-        owner = data_dir.stat()
-    except OSError:
-        owner = None
-    if owner is None or os.geteuid() != 0 or owner.st_uid == 0:
-        yield
-        return
-    groups, group = os.getgroups(), os.getegid()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
-
-
 def _sweep(path: Path) -> None:
     for entry in path.iterdir():
         if entry.name.startswith(_WORK) and entry.is_dir() and not entry.is_symlink():

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote, urlencode
 
+from agent.as_owner import as_owner
 from agent.cli.status_codes import NotRunningError, UnknownStateError
 from agent.errors import AgentError, StartError
 from agent.server.addresses import split_address
 from agent.server.cli.admin_events import OnStep, TestEvents
-from agent.server.data_directory import DirectoryBusyError, as_owner, hold_data_directory
+from agent.server.data_directory import DirectoryBusyError, hold_data_directory
 from agent.server.settings import ServerSettings
 from agent.unix_socket import connect_private
 
