@@ -8,8 +8,7 @@ import structlog
 
 from agent.errors import PolicyDenied
 from agent.forward.context import ExchangeRecord
-from agent.log import info_lines, is_heard, json_text
-from agent.redact import loggable_target
+from agent.log import info_lines, is_heard, json_text, json_word
 
 _log = structlog.get_logger()
 
@@ -46,7 +45,7 @@ def _fields(record: ExchangeRecord) -> dict[str, object]:
     fields |= {
         "store": record.store,
         "method": record.method,
-        "target": loggable_target(record.target),
+        "target": record.target,
         "status": record.status,
         "ms": round(record.elapsed_s * 1000, 1),
         "bytes_to_store": record.bytes_to_store,
@@ -63,9 +62,9 @@ def _json_fields(event: str, record: ExchangeRecord) -> str:
     error = f'"error": "{record.error}", ' if record.error else ""
     trace = f', "trace_id": "{record.trace_id}"' if record.trace_id else ""
     return (
-        f'"event": "exchange.{event}", {error}"store": {json_text(record.store)}, '
-        f'"method": {json_text(record.method)}, "target": {json_text(loggable_target(record.target))}, '
-        f'"status": {record.status}, "ms": {round(record.elapsed_s * 1000, 1)}, '
+        f'"event": "exchange.{event}", {error}"store": {json_word(record.store)}, '
+        f'"method": {json_word(record.method)}, "target": {json_text(record.target)}, '
+        f'"status": {record.status}, "ms": {record.elapsed_s * 1000:.1f}, '
         f'"bytes_to_store": {record.bytes_to_store}, "bytes_from_store": {record.bytes_from_store}, '
         f'"request_id": {json_text(record.request_id)}{trace}'
     )

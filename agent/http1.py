@@ -23,11 +23,13 @@ _LENGTH_MAX_DIGITS: Final = 18
 Field = tuple[bytes, bytes]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"  # of a value or a reason; said so it is faster than by what it excludes
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*+))?\r\n")
-_FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb"++:[^\x00-\x08\x0a-\x1f\x7f]*+\r\n)*\r\n")
+_LINES = rb"(?:" + _TOKEN + rb"++:" + _TEXT + rb"\r\n)*\r\n"
+_FIELD_LINES = re.compile(_LINES)
 _FIELD = re.compile(rb"([^:]+):[ \t]*+([^\r]*+)\r\n")
-_FRAMING_FIELD = re.compile(rb"(?i)\r\n(content-length|transfer-encoding|connection):[ \t]*+([^\r]*+)")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: " + _TEXT + rb")?\r\n")
+_RESPONSE_HEAD = re.compile(_STATUS_LINE.pattern + _LINES)
 _BARE_LF = re.compile(rb"(?:[^\r]|\A)\n")
 
 
@@ -70,9 +72,10 @@ class RequestHead:
 
 @dataclass(slots=True)  # as above
 class ResponseHead:
-    """A well-formed response head. ``raw`` is the head as it came, ending in an empty line."""
+    """A well-formed response head. ``raw`` is the head as it came, ending in an empty line; ``lower`` in lower case."""
 
     raw: bytes
+    lower: bytes
     minor: int
     status: int
     framing: Framing
@@ -171,32 +174,38 @@ def parse_response_head(raw: bytes, *, to_head: bool) -> ResponseHead:
 
     Raises ``MessageError`` (``store_bad_response``) when it breaks RFC 9112.
     """
-    line = _STATUS_LINE.match(raw)
-    if line is None:
-        raise MessageError("The status line is not HTTP/1.x NNN reason (RFC 9112 4).", StoreBadResponse)
-    if _FIELD_LINES.fullmatch(raw, line.end()) is None:
+    whole = _RESPONSE_HEAD.fullmatch(raw)
+    if whole is None:
+        if _STATUS_LINE.match(raw) is None:
+            raise MessageError("The status line is not HTTP/1.x NNN reason (RFC 9112 4).", StoreBadResponse)
         raise MessageError("A header field of the answer is not well-formed (RFC 9112 5).", StoreBadResponse)
-    minor = 1 if line.group(1) == b"1" else 0
-    status = int(line.group(2))
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
+    version, code = whole.groups()
+    minor, status = 1 if version == b"1" else 0, int(code)
+    lower = raw.lower()  # none of the values that are read here means something else in lower case
+    lengths = _values(lower, b"\r\ncontent-length:")
+    codings = _values(lower, b"\r\ntransfer-encoding:")
     options: list[bytes] = []
-    # From the CRLF of the status line on, so that each match starts at a line break.
-    for name, padded in _FRAMING_FIELD.findall(raw, line.end() - 2):
-        lower = name.lower()
-        if lower == b"connection":
-            options += connection_options(padded)
-        elif lower == b"content-length":
-            lengths.append(padded.rstrip(b" "))
-        else:
-            codings.append(padded.rstrip(b" "))
+    for value in _values(lower, b"\r\nconnection:"):
+        options += connection_options(value)
     framing, length = _framing_of(lengths, codings, minor, StoreBadResponse)
     if to_head or status < 200 or status in (204, 304):
         framing, length = Framing.NONE, 0  # RFC 9112 6.3, rule 1
     elif not lengths and not codings:
         framing = Framing.UNTIL_EOF
     keep_alive = framing is not Framing.UNTIL_EOF and _persistent(minor, options)
-    return ResponseHead(raw, minor, status, framing, length, keep_alive, tuple(options))
+    return ResponseHead(raw, lower, minor, status, framing, length, keep_alive, tuple(options))
+
+
+def _values(lower: bytes, named: bytes) -> list[bytes]:
+    """Of all fields that begin with ``named``: a line break, a name in lower case, a colon."""
+    found: list[bytes] = []
+    at = lower.find(named)
+    while at >= 0:
+        start = at + len(named)
+        end = lower.find(b"\r", start)
+        found.append(lower[start:end].lstrip(b" \t").rstrip(b" "))
+        at = lower.find(named, end)
+    return found
 
 
 def _without_empty_lines(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json as json_codec
 import logging
 import os
@@ -105,6 +106,10 @@ def info_lines() -> Callable[[str], None] | None:
 def json_text(text: str) -> str:
     """``text`` as a JSON string, redacted as ``redact`` does it."""
     return encode_basestring(_without_secrets(text) if "=" in text or " " in text else text)
+
+
+json_word: Final = functools.lru_cache(maxsize=512)(json_text)
+"""The same for what comes again and again: names of stores and connections, methods."""
 
 
 class _Chosen:

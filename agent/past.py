@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agent.exchange_tally import PastExchange
-from agent.redact import loggable_target
 from agent.tunnel.ending_trail import EndingTrail
 
 ENDINGS_SHOWN = 10
@@ -39,7 +38,7 @@ class PastExchangeReport:
             request_id=record.request_id,
             store=record.store,
             method=record.method,
-            target=loggable_target(record.target),
+            target=record.target,
             status=record.status,
             error=record.error,
             ms=round(record.elapsed_s * 1000, 1),

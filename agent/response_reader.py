@@ -10,9 +10,10 @@ from typing import Final
 
 from agent.body import BodyTracker, ChunkedBody, EofBody, tracker_for
 from agent.errors import MessageError, StoreBadResponse
-from agent.http1 import Framing, HeadBuffer, ResponseHead, parse_response_head
+from agent.http1 import HEAD_MAX_BYTES, Framing, HeadBuffer, ResponseHead, parse_response_head
 
 INTERIM_MAX: Final = 8
+_VIEW_MIN_BYTES: Final = 4096  # below, a copy costs less than a view
 
 
 class ResponseReader:
@@ -25,6 +26,7 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_buffer",
+        "_dechunk",
         "_interim",
         "_payload",
         "_rewrite",
@@ -46,8 +48,9 @@ class ResponseReader:
         self._rewrite = rewrite
         self._rewrite_interim = rewrite_interim
         self._to_head = to_head
-        self._payload: list[bytes] | None = [] if dechunk else None
-        self._buffer = HeadBuffer(response=True)
+        self._dechunk = dechunk
+        self._payload: list[bytes] | None = None
+        self._buffer: HeadBuffer | None = None
         self._body: BodyTracker | None = None
         self._interim = 0
         self.head: ResponseHead | None = None
@@ -56,17 +59,24 @@ class ResponseReader:
 
     def feed(self, data: bytes) -> bytes:
         """Follow the next bytes. Raises ``MessageError`` (``store_bad_response``) as soon as they are not HTTP/1.1."""
-        if self._body is not None:
-            return self._follow(data)
+        if self.head is not None:
+            return self._follow(data, 0, b"")
+        if self._buffer is None:  # nearly all heads come whole, and without an interim answer before them
+            behind = data.find(b"\r\n\r\n") + 4
+            if 4 <= behind <= HEAD_MAX_BYTES:
+                head = parse_response_head(data[:behind], to_head=self._to_head)
+                if head.status >= 200:
+                    return self._final(head, data, behind, b"")
+            self._buffer = HeadBuffer(response=True)
         passed = b""
         while True:
             raw = self._buffer.feed(data)
             if raw is None:
                 return passed
             head = parse_response_head(raw, to_head=self._to_head)
-            rest = self._buffer.rest
+            rest = self._buffer.take_rest()
             if head.status >= 200:
-                break
+                return self._final(head, rest, 0, passed)
             self._interim += 1
             if head.status == 101:
                 raise MessageError("The store switched protocols, which nobody asked for.", StoreBadResponse)
@@ -77,20 +87,6 @@ class ResponseReader:
             if not rest:
                 return passed
             data = rest
-        self.head = head
-        if self._payload is not None and head.framing is Framing.CHUNKED:
-            self._body = ChunkedBody(StoreBadResponse, self._payload)
-        else:
-            self._payload = None
-            self._body = tracker_for(head.framing, head.length, StoreBadResponse)
-        passed += self._rewrite(head)
-        # There is only one final head, and whose method it is holds this reader: no work for the garbage collector.
-        del self._rewrite, self._rewrite_interim
-        self.done = self._body.done
-        if self.done:
-            self.surplus = bool(rest)
-            return passed
-        return passed + self._follow(rest) if rest else passed
 
     def eof(self) -> bool:
         """The other side writes no more: True when the answer is whole by that."""
@@ -98,18 +94,36 @@ class ResponseReader:
             self.done = True
         return self.done
 
-    def _follow(self, data: bytes) -> bytes:
+    def _final(self, head: ResponseHead, data: bytes, behind: int, passed: bytes) -> bytes:
+        self.head = head
+        if self._dechunk and head.framing is Framing.CHUNKED:
+            self._payload = []
+            self._body = ChunkedBody(StoreBadResponse, self._payload)
+        else:
+            self._body = tracker_for(head.framing, head.length, StoreBadResponse)
+        rewritten = self._rewrite(head)
+        passed = passed + rewritten if passed else rewritten
+        # There is only one final head, and whose method it is holds this reader: no work for the garbage collector.
+        del self._rewrite, self._rewrite_interim
+        self.done = self._body.done
+        return self._follow(data, behind, passed) if behind < len(data) else passed
+
+    def _follow(self, data: bytes, start: int, passed: bytes) -> bytes:
+        """``passed``, and what of ``data`` from ``start`` on belongs to the answer; copied once, or not at all."""
         body = self._body
         if body is None or self.done:
             self.surplus = True
-            return b""
-        end = body.feed(data)
+            return passed
+        end = body.feed(data, start)
         if body.done:
             self.done = True
-            if end != len(data):
-                self.surplus = True
-                data = data[:end]
+            self.surplus = end != len(data)
         if self._payload is not None:
-            data = b"".join(self._payload)
-            self._payload.clear()
-        return data
+            payload = b"".join((passed, *self._payload))
+            self._payload.clear()  # the tracker goes on filling it
+            return payload
+        if start == 0 and end == len(data) and not passed:
+            return data
+        if end - start > _VIEW_MIN_BYTES:
+            return b"".join((passed, memoryview(data)[start:end]))
+        return passed + data[start:end]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Final
 
 from agent.errors import BY_NAME, ExchangeError
@@ -45,20 +46,24 @@ _NEVER_EXTRA: Final[frozenset[bytes]] = frozenset(
 
 # Hop-by-hop (RFC 9110 7.6.1) but for Transfer-Encoding, whose framing is passed on as it is; the store's cookies;
 # and the fields with which this product speaks for itself.
-_REMOVED = (
-    rb"connection|keep-alive|proxy-connection|te|upgrade|set-cookie|set-cookie2|proxy-status|x-request-id|"
-    rb"x-tunnel-nonce"
-)
-_REMOVED_BY_AGENT = re.compile(rb"(?i)\r\n(?:" + _REMOVED + rb"):[^\r]*+")
-_REMOVED_BY_GATEWAY = re.compile(
-    rb"(?i)\r\n(?:" + _REMOVED + rb"|x-content-type-options|content-security-policy):[^\r]*+"
-)
+_REMOVED: Final = (
+    "connection", "keep-alive", "proxy-connection", "te", "upgrade", "set-cookie", "set-cookie2", "proxy-status",
+    "x-request-id", "x-tunnel-nonce",
+)  # a list to be scanned  # fmt: skip
+_REMOVED_BY_GATEWAY: Final = (*_REMOVED, "x-content-type-options", "content-security-policy")
+
+
+def _fields_named(names: Collection[str]) -> bytes:
+    """A pattern of these fields, each with the line break before it; lower case."""
+    initials = "".join(sorted({name[0] for name in names}))  # looked at first: that is what rules out most lines
+    return rf"\r\n(?=[{initials}])(?:{'|'.join(names)}):[^\r]*+".encode()
+
+
+_OF_STORE = re.compile(rb"(?i)" + _fields_named(_REMOVED))
+_OF_TUNNEL = re.compile(rb"(?i)" + _fields_named(_REMOVED_BY_GATEWAY))
+_OF_TUNNEL_IN_LOWER_CASE = re.compile(_fields_named(_REMOVED_BY_GATEWAY))  # twice as fast
+_OF_AGENT = re.compile(rb"(?i)" + _fields_named([name for name in _REMOVED_BY_GATEWAY if name != "proxy-status"]))
 _NONCE = re.compile(rb"(?i)\r\nx-tunnel-nonce:[ \t]*+([0-9a-f]{16,128}) ([a-z_]{1,40})[ \t]*+(?=\r\n)")
-_REMOVED_FROM_AGENT = re.compile(
-    rb"(?i)\r\n(?:"
-    + _REMOVED.replace(b"proxy-status|", b"")
-    + rb"|x-content-type-options|content-security-policy):[^\r]*+"
-)
 _TRANSFER_ENCODING = re.compile(rb"(?i)\r\ntransfer-encoding:[^\r]*+")
 _CLOSE: Final = b"Connection: close\r\n"
 _NOTHING_NOMINATED: Final = ((), (b"keep-alive",), (b"close",))
@@ -128,7 +133,7 @@ def _without_nominated(raw: bytes, head: ResponseHead) -> bytes:
 
 def response_from_store(head: ResponseHead, *, last: bool = False) -> bytes:
     """The store's head as the agent passes it on; ``last``: its channel will not carry another exchange."""
-    raw = _REMOVED_BY_AGENT.sub(b"", _without_nominated(head.raw, head))
+    raw = _OF_STORE.sub(b"", _without_nominated(head.raw, head))
     return raw[:-2] + _CLOSE + b"\r\n" if last else raw
 
 
@@ -151,8 +156,11 @@ def response_to_client(
 
     ``by_agent``: the nonce was right, so ``Proxy-Status`` is ours and stays.
     """
-    pattern = _REMOVED_FROM_AGENT if by_agent else _REMOVED_BY_GATEWAY
-    raw = pattern.sub(b"", _without_nominated(head.raw, head))
+    raw = _without_nominated(head.raw, head)
+    if by_agent:
+        raw = _OF_AGENT.sub(b"", raw)
+    elif _OF_TUNNEL_IN_LOWER_CASE.search(head.lower) is not None:  # an honest agent has left nearly nothing of it
+        raw = _OF_TUNNEL.sub(b"", raw)
     if dechunked:
         raw = _TRANSFER_ENCODING.sub(b"", raw)
     connection = _CLOSE if close else b""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # an exchange knows its context
 
 @dataclass(slots=True)  # not frozen, though nobody changes it: that would triple what it costs to make one
 class ExchangeRecord:
-    """One finished exchange, for the log and for counters. ``target`` still has its values: redact before showing.
+    """One finished exchange, for the log and for counters. ``target`` is what may be shown of it: no values.
 
     ``summed_up``: one of many over a limit, which are told of together.
     """
@@ -26,7 +26,7 @@ class ExchangeRecord:
     request_id: str
     store: str
     method: str
-    target: bytes
+    target: str
     status: int
     error: str
     elapsed_s: float

@@ -19,6 +19,7 @@ from agent.forward.origin import OriginConnection
 from agent.forward.target import StoreTarget
 from agent.http1 import Framing, RequestHead, ResponseHead
 from agent.pause import Pause
+from agent.redact import loggable_target
 from agent.response_reader import ResponseReader
 from agent.rewrite import request_head, response_from_store, wants_json
 from agent.store_url import Store
@@ -49,11 +50,9 @@ class ForwardExchange:
         self._dial: asyncio.Task[None] | None = None
         self._pending: list[bytes] = []
         self._sent_head = b""
-        self._replayable = False
-        self._recorded = False
+        self._replayable = self._recorded = False
         self._began_at = session.loop.time()
-        self._bytes_to_store = 0
-        self._bytes_from_store = 0
+        self._bytes_to_store = self._bytes_from_store = 0
         session.context.began(self)
 
     def __repr__(self) -> str:
@@ -284,17 +283,18 @@ class ForwardExchange:
         if self._recorded:
             return
         self._recorded = True
+        head = self._head
         record = ExchangeRecord(
-            request_id=self._head.first.get(b"x-request-id", b"").decode("ascii", "replace")[:64],
-            store=self._target.name if self._target is not None else "",
-            method=self._method,
-            target=self._head.target,
-            status=status,
-            error=error,
-            elapsed_s=self._session.loop.time() - self._began_at,
-            bytes_to_store=self._bytes_to_store,
-            bytes_from_store=self._bytes_from_store,
-            summed_up=summed_up,
-            trace_id=trace_id(self._head.fields) if b"traceparent" in self._head.first else "",
+            head.first.get(b"x-request-id", b"").decode("ascii", "replace")[:64],
+            self._target.name if self._target is not None else "",
+            self._method,
+            loggable_target(head.target),
+            status,
+            error,
+            self._session.loop.time() - self._began_at,
+            self._bytes_to_store,
+            self._bytes_from_store,
+            trace_id(head.fields) if b"traceparent" in head.first else "",
+            summed_up,
         )
         self._session.context.ended(self, record)

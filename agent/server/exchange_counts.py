@@ -55,8 +55,9 @@ class ExchangeCounts:
         self.first_byte = Distribution()
         self.bytes_up = self.bytes_down = self.unknown_writes = 0
 
-    def note(self, record: GatewayRecord, *, failed: bool) -> None:
+    def note(self, record: GatewayRecord) -> None:
         """One exchange has ended, or was refused before it began, which takes no time that could be told."""
+        failed = record.failed
         key = (record.answered_by, record.status // 100, record.error)
         self.requests[key] = self.requests.get(key, 0) + 1
         if record.elapsed_s:

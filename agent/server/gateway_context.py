@@ -38,7 +38,7 @@ class GatewayLimits:
 
 @dataclass(slots=True)  # not frozen, though nobody changes it: that would triple what it costs to make one
 class GatewayRecord:
-    """One finished exchange. ``target`` still has its values: redact before showing.
+    """One finished exchange. ``target`` is what may be shown of it: names of parameters, and no values.
 
     ``answered_by`` is store, agent, gateway or nobody; ``error`` a name of the error contract, ``client_gone``, or "".
     ``waited_s`` is the time until the request was handed to a channel (place, tunnel, channel), ``first_byte_s`` until
@@ -51,7 +51,7 @@ class GatewayRecord:
     connection: str
     key_id: str
     method: str
-    target: bytes
+    target: str
     status: int
     answered_by: str
     error: str
@@ -62,6 +62,11 @@ class GatewayRecord:
     first_byte_s: float | None = None
     tunnel_s: float | None = None
     trace_id: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """True when the answer was not the store's, or the store's was a server error."""
+        return bool(self.error) or self.status >= 500 or self.status == 0
 
     @property
     def store_s(self) -> float | None:

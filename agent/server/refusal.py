@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agent.errors import ExchangeError
+from agent.redact import loggable_target
 from agent.rewrite import error_response
 from agent.server.gateway_context import GatewayRecord
 from agent.server.order import Order, new_request_id
@@ -43,7 +44,7 @@ class Refusal:
             connection=order.route.slug if order is not None and order.route is not None else "",
             key_id=order.grant.key_id if order is not None and order.grant is not None else "",
             method=order.head.method.decode("ascii") if order is not None else "",
-            target=order.head.target if order is not None else b"",
+            target=loggable_target(order.head.target) if order is not None else "",
             status=error.status,
             answered_by="gateway",
             error=error.name,

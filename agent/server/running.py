@@ -85,9 +85,9 @@ async def running(
     traffic, exchanges, tunnels = Traffic(), ExchangeCounts(), TunnelCounts()
 
     def note(record: GatewayRecord) -> None:
-        entry = traffic.note(record)
-        exchanges.note(record, failed=entry.failed)
-        log_exchange(entry)
+        traffic.note(record)
+        exchanges.note(record)
+        log_exchange(record)
 
     registry = Registry(make_pool)
     registry.subscribe(tunnels.note)

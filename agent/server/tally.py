@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.redact import loggable_target
 from agent.server.gateway_context import GatewayRecord
 from agent.server.order import Order
 from agent.server.routes import Route
@@ -36,7 +37,7 @@ class Tally:
             connection=route.slug,
             key_id=order.grant.key_id if order.grant is not None else "",
             method=order.head.method.decode(),
-            target=order.head.target,
+            target=loggable_target(order.head.target),
             status=status,
             answered_by=who,
             error=error,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
-from agent.redact import loggable_target
 from agent.server.gateway_context import GatewayRecord
 
 KEPT_MAX: Final = 200
@@ -21,7 +20,7 @@ USED_MAX: Final = 10_000
 _BOUNDS_MS: Final = (0, 1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 750, 1000, 2000, 5000, 10_000, 30_000)
 
 
-class ExchangeEntry(NamedTuple):  # one is made per exchange, at a quarter of what a frozen dataclass costs
+class ExchangeEntry(NamedTuple):
     """One finished exchange, as it may be shown: ``target`` has the names of its parameters and no values.
 
     ``at`` is unix time of its end; milliseconds are None where they are not known (see ``GatewayRecord``).
@@ -45,10 +44,8 @@ class ExchangeEntry(NamedTuple):  # one is made per exchange, at a quarter of wh
     bytes_down: int
     trace_id: str = ""
 
-    @property
-    def failed(self) -> bool:
-        """True when the answer was not the store's, or the store's was a server error."""
-        return bool(self.error) or self.status >= 500 or self.status == 0
+
+_Kept = tuple[int, float, GatewayRecord]  # with its number, and when it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +66,8 @@ class _Histogram:
         self._counts = [0] * (len(_BOUNDS_MS) + 1)
         self._total = 0
 
-    def add(self, value_ms: float) -> None:
-        self._counts[bisect_left(_BOUNDS_MS, value_ms)] += 1
+    def add(self, value_s: float) -> None:
+        self._counts[bisect_left(_BOUNDS_MS, value_s * 1000)] += 1
         self._total += 1
 
     def merge(self, other: _Histogram) -> None:
@@ -113,60 +110,41 @@ class Traffic:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._entries: deque[ExchangeEntry] = deque(maxlen=KEPT_MAX)
+        self._records: deque[_Kept] = deque(maxlen=KEPT_MAX)
         self._buckets: deque[_Bucket] = deque(maxlen=MINUTES_MAX)
         self._used: dict[str, float] = {}
         self.total = 0
         self.errors = 0
 
     def __repr__(self) -> str:
-        return f"<Traffic total={self.total} kept={len(self._entries)}>"
+        return f"<Traffic total={self.total} kept={len(self._records)}>"
 
-    def note(self, record: GatewayRecord) -> ExchangeEntry:
-        """One exchange has ended, or was refused before it began; how it may be shown, for the log, too."""
+    def note(self, record: GatewayRecord) -> None:
+        """One exchange has ended, or was refused before it began. How it is shown is made up when somebody asks."""
         now = self._clock()
         self.total += 1
-        entry = ExchangeEntry(  # by position, which is the order of the class: names would cost half as much again
-            self.total,
-            now,
-            record.request_id,
-            record.connection,
-            record.key_id,
-            record.method,
-            loggable_target(record.target),
-            record.status,
-            record.answered_by,
-            record.error,
-            round(record.elapsed_s * 1000, 1),
-            _milliseconds(record.waited_s),
-            _milliseconds(record.tunnel_s),
-            _milliseconds(record.store_s),
-            record.bytes_up,
-            record.bytes_down,
-            record.trace_id,
-        )
-        self._entries.append(entry)
+        self._records.append((self.total, now, record))
         bucket = self._bucket(now)
         bucket.requests += 1
-        if entry.failed:
+        if record.failed:
             bucket.errors += 1
             self.errors += 1
-        if entry.tunnel_ms is not None:
-            bucket.tunnel.add(entry.tunnel_ms)
-        if entry.store_ms is not None:
-            bucket.store.add(entry.store_ms)
+        if record.tunnel_s is not None:
+            bucket.tunnel.add(record.tunnel_s)
+            store_s = record.store_s
+            if store_s is not None:
+                bucket.store.add(store_s)
         if record.key_id:
             self._used[record.key_id] = now
-        return entry
 
     def last(self, limit: int = KEPT_MAX, *, connection: str = "", errors_only: bool = False) -> list[ExchangeEntry]:
         """The newest exchanges, newest first."""
         found = (
-            entry
-            for entry in reversed(self._entries)
-            if (not connection or entry.connection == connection) and (entry.failed or not errors_only)
+            kept
+            for kept in reversed(self._records)
+            if (not connection or kept[2].connection == connection) and (kept[2].failed or not errors_only)
         )
-        return list(islice(found, limit))
+        return [_entry(*kept) for kept in islice(found, limit)]
 
     def minutes(self) -> list[Minute]:
         """The last hour, oldest minute first, also those without an exchange."""
@@ -205,6 +183,28 @@ class Traffic:
             made.merge(buckets.pop())
         buckets.append(made)
         return made
+
+
+def _entry(number: int, at: float, record: GatewayRecord) -> ExchangeEntry:
+    return ExchangeEntry(
+        number=number,
+        at=at,
+        request_id=record.request_id,
+        connection=record.connection,
+        key_id=record.key_id,
+        method=record.method,
+        target=record.target,
+        status=record.status,
+        answered_by=record.answered_by,
+        error=record.error,
+        total_ms=round(record.elapsed_s * 1000, 1),
+        waited_ms=_milliseconds(record.waited_s),
+        tunnel_ms=_milliseconds(record.tunnel_s),
+        store_ms=_milliseconds(record.store_s),
+        bytes_up=record.bytes_up,
+        bytes_down=record.bytes_down,
+        trace_id=record.trace_id,
+    )
 
 
 def _milliseconds(seconds: float | None) -> float | None:

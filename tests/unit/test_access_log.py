@@ -17,6 +17,7 @@ from agent.access_line import access_line
 from agent.access_log import WAITING_MAX, AccessLog
 from agent.access_reader import AccessReader
 from agent.forward.context import ExchangeRecord
+from agent.redact import loggable_target
 from tests.kit.canary import Canaries
 
 MIDNIGHT = datetime(2026, 11, 27, tzinfo=UTC).timestamp()
@@ -26,7 +27,9 @@ SECRETS = Canaries({"api key": "CANARY0API0KEY0CANARY0API0KEY012", "mail": "jane
 def record(
     number: int = 0, target: bytes = b"http://shop.example.com/api/products?limit=1&display=full"
 ) -> ExchangeRecord:
-    return ExchangeRecord(f"rid-{number}", "http://shop.example.com/", "GET", target, 200, "", 0.0342, 120, 4096)
+    return ExchangeRecord(
+        f"rid-{number}", "http://shop.example.com/", "GET", loggable_target(target), 200, "", 0.0342, 120, 4096
+    )
 
 
 def files_in(directory: Path, days: int = 30, max_bytes: int = 10_000_000) -> AccessFiles:

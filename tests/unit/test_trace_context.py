@@ -79,7 +79,7 @@ def test_a_head_full_of_trace_fields_costs_no_more_than_another() -> None:
 def test_the_agents_line_has_request_and_trace(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", json=True)
     for trace in (TRACE, ""):
-        log_exchange(ExchangeRecord("abcdefgh", "https://a/", "GET", b"/api/", 200, "", 0.1, 1, 2, trace))
+        log_exchange(ExchangeRecord("abcdefgh", "https://a/", "GET", "/api/", 200, "", 0.1, 1, 2, trace))
     with_it, without = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (with_it["request_id"], with_it["trace_id"]) == ("abcdefgh", TRACE)
     assert "trace_id" not in without

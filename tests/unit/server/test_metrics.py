@@ -99,12 +99,12 @@ async def test_both_formats_hold_every_family_of_the_table_once_and_no_other(scr
 async def test_exchanges_are_counted_and_deleted_connections_vanish(scraped: Scraped) -> None:
     await scraped.api.connection("Lyon")
     counts = scraped.parts.exchanges
-    counts.note(record(), failed=False)
-    counts.note(record(**WRITE, elapsed_s=200.0, first_byte_s=None), failed=True)
-    counts.note(record(**WRITE, waited_s=None), failed=True)  # never sent
-    counts.note(record(**(WRITE | {"method": "GET"})), failed=True)
-    counts.note(record(connection="gone", bytes_up=1), failed=True)
-    counts.note(refused(), failed=True)
+    counts.note(record())
+    counts.note(record(**WRITE, elapsed_s=200.0, first_byte_s=None))
+    counts.note(record(**WRITE, waited_s=None))  # never sent
+    counts.note(record(**(WRITE | {"method": "GET"})))
+    counts.note(record(connection="gone", bytes_up=1))
+    counts.note(refused())
     found = await scraped.values()
     name = "integration_server_requests_total"
     assert found[name, "store", "", "2xx"] == 2

@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
+from agent.redact import loggable_target
 from agent.server.gateway_context import GatewayRecord
 from agent.server.traffic import KEPT_MAX, MINUTES_MAX, Traffic
 
 NOON = 1_800_000_000.0  # the begin of a minute
 MINUTE = 60.0
-SECRET = "CANARY0CLIENT0KEY0CANARY0CLIENT0"
 
 
 class Clock:
@@ -41,7 +41,7 @@ def record(**changes: object) -> GatewayRecord:
         connection="lyon",
         key_id="key-1",
         method="GET",
-        target=b"/lyon/api/products",
+        target="/lyon/api/products",
         status=200,
         answered_by="store",
         error="",
@@ -64,13 +64,12 @@ def refused(error: str = "client_key_invalid", status: int = 401) -> GatewayReco
 
 
 def test_an_entry_says_when_who_what_and_how_long(traffic: Traffic) -> None:
-    noted = traffic.note(record())
+    traffic.note(record())
     (entry,) = traffic.last()
-    assert entry is noted
     assert (entry.number, entry.at, entry.connection, entry.key_id) == (1, NOON, "lyon", "key-1")
     assert (entry.method, entry.target, entry.status) == ("GET", "/lyon/api/products", 200)
     assert (entry.total_ms, entry.waited_ms, entry.tunnel_ms, entry.store_ms) == (100.0, 10.0, 30.0, 50.0)
-    assert (entry.bytes_up, entry.bytes_down, entry.failed) == (10, 20, False)
+    assert (entry.bytes_up, entry.bytes_down) == (10, 20)
 
 
 def test_the_shares_are_unknown_where_nobody_measured_and_never_negative(traffic: Traffic) -> None:
@@ -83,28 +82,9 @@ def test_the_shares_are_unknown_where_nobody_measured_and_never_negative(traffic
     assert (newest.waited_ms, newest.tunnel_ms, newest.store_ms) == (None, None, None)
 
 
-@pytest.mark.parametrize(
-    "target",
-    [
-        b"/lyon/api/products?ws_key=%s&display=full",
-        b"/lyon/api/products?%s",
-        b"/lyon/api/products%%26ws_key=%s",
-        b"/lyon/api/products;ws_key=%s",
-        b"http://%s@gateway/lyon/api/products",
-        b"http://%s:@gateway/lyon/api/products?filter[email]=%s",
-        b"/lyon/api/products?a=1?ws_key=%s",
-        b"/lyon/api/products#ws_key=%s",
-    ],
-)
-def test_what_is_kept_has_no_value_of_the_target(traffic: Traffic, target: bytes) -> None:
-    traffic.note(record(target=target.replace(b"%s", SECRET.encode())))
-    assert SECRET not in repr(traffic.last())
-    assert traffic.last()[0].target.startswith("/lyon/api/products")
-
-
 def test_memory_is_bounded_whatever_comes(traffic: Traffic, clock: Clock) -> None:
     for number in range(3 * KEPT_MAX):
-        traffic.note(record(target=b"/" + b"x" * 8000, request_id=f"{number}"))
+        traffic.note(record(target=loggable_target(b"/" + b"x" * 8000), request_id=f"{number}"))
         clock.now += MINUTE
     assert [entry.request_id for entry in traffic.last(1000)] == [f"{n}" for n in range(599, 399, -1)]
     assert max(len(entry.target) for entry in traffic.last()) <= 303
@@ -151,7 +131,7 @@ def test_what_was_handed_out_does_not_change(traffic: Traffic) -> None:
 )
 def test_what_counts_as_an_error(traffic: Traffic, one: GatewayRecord, failed: bool) -> None:
     traffic.note(one)
-    assert (traffic.last()[0].failed, traffic.errors) == (failed, failed)
+    assert (one.failed, traffic.errors) == (failed, failed)
     assert traffic.minutes()[-1].errors == traffic.lately().errors == failed
 
 
@@ -245,5 +225,5 @@ def test_a_used_key_is_told_once_with_its_last_use(traffic: Traffic, clock: Cloc
 
 
 def test_its_repr_shows_numbers_only(traffic: Traffic) -> None:
-    traffic.note(record(target=SECRET.encode()))
+    traffic.note(record(target="/lyon/api/orders"))
     assert repr(traffic) == "<Traffic total=1 kept=1>"

@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agent.errors import AgentOffline
+from agent.errors import AgentOffline, ClientKeyInvalid
+from agent.http1 import parse_request_head
 from agent.server.gateway_context import GatewayRecord
+from agent.server.order import Order
+from agent.server.refusal import Refusal
+from agent.server.tally import Tally
 from tests.kit.scripted_store import ok
 from tests.unit.server_plane.exchange_bench import Bench, Client
 from tests.unit.server_plane.test_order import route, table_of
 
+SECRET = "CANARY0CLIENT0KEY0CANARY0CLIENT0"
 TRIP_S = 2.0
 SLACK_S = 0.9  # what a busy machine may add; the steps of the tests are whole seconds
 
@@ -130,3 +135,26 @@ async def test_the_callers_trace_is_in_the_record_of_the_gateway(bench: Bench) -
     assert trace in bytes(channel.written)
     channel.deliver(ok())
     assert only(bench).trace_id == trace.decode()
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"/lyon/api/products?ws_key=%s&display=full",
+        b"/lyon/api/products?%s",
+        b"/lyon/api/products%%26ws_key=%s",
+        b"/lyon/api/products;ws_key=%s",
+        b"http://%s@gateway/lyon/api/products",
+        b"http://%s:@gateway/lyon/api/products?filter[email]=%s",
+        b"/lyon/api/products?a=1?ws_key=%s",
+        b"/lyon/api/products#ws_key=%s",
+    ],
+)
+def test_no_record_has_a_value_of_the_target(target: bytes) -> None:
+    head = parse_request_head(b"GET / HTTP/1.1\r\nHost: gw\r\n\r\n")
+    head.target = target.replace(b"%s", SECRET.encode())
+    order = Order(b"0123456789abcdef", head)
+    answered = Tally(0.0).record(order, route(), "store", 200, "", 1.0)
+    for record in (answered, Refusal(ClientKeyInvalid(), order).record):
+        assert SECRET not in repr(record)
+        assert record.target.startswith("/lyon/api/products")
