@@ -24,8 +24,9 @@ Field = tuple[bytes, bytes]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"  # of a value or a reason; said so it is faster than by what it excludes
-_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
+REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n")
 _LINES = rb"(?:" + _TOKEN + rb"++:" + _TEXT + rb"\r\n)*\r\n"
+FIELD_LINE: Final = rb"(" + _TOKEN + rb"++):[ \t]*+(" + _TEXT + rb")\r\n"
 _FIELD_LINES = re.compile(_LINES)
 _FIELD = re.compile(rb"([^:]+):[ \t]*+([^\r]*+)\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: " + _TEXT + rb")?\r\n")
@@ -34,7 +35,7 @@ _BARE_LF = re.compile(rb"(?:[^\r]|\A)\n")
 
 
 # The names in a request's head that decide where it ends; the values of Connection that nearly all messages have.
-_DECISIVE: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
+DECISIVE_FIELDS: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection"))
 _USUAL_OPTIONS: Final = {
     b"keep-alive": (b"keep-alive",), b"Keep-Alive": (b"keep-alive",), b"close": (b"close",), b"Close": (b"close",),
 }  # fmt: skip
@@ -130,7 +131,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
     Raises ``MessageError`` (``bad_request``) when it breaks RFC 9112, lacks Host, or has two of them;
     (``target_too_long``) when its first line is over 8 KiB.
     """
-    line = _REQUEST_LINE.match(raw)
+    line = REQUEST_LINE.match(raw)
     if raw.find(b"\r\n", 0, REQUEST_LINE_MAX_BYTES + 2) < 0:
         raise MessageError(f"The request line is over {REQUEST_LINE_MAX_BYTES} bytes.", TargetTooLong)
     if line is None:
@@ -152,7 +153,7 @@ def parse_request_head(raw: bytes) -> RequestHead:
             fields[index] = (name, value := padded.rstrip(b" \t"))
         lower = name.lower()
         first.setdefault(lower, value)
-        if lower in _DECISIVE:
+        if lower in DECISIVE_FIELDS:
             if lower == b"host":
                 hosts += 1
             elif lower == b"content-length":

@@ -64,6 +64,8 @@ def php_query_names(query: bytes) -> list[bytes]:
 def php_value(query: bytes, name: bytes) -> bytes | None:
     """What ``$_GET[name]`` holds: the decoded value of the last parameter of that name; None if absent or an array."""
     value: bytes | None = None
+    if not _may_name(query, name):
+        return None
     for parameter in _parameters(query.split(b"&")):
         if parameter.name == name:
             value = None if parameter.is_array else php_urldecode(parameter.raw_value)
@@ -72,7 +74,8 @@ def php_value(query: bytes, name: bytes) -> bytes | None:
 
 def has_parameter(query: bytes, name: bytes) -> bool:
     """True when any PHP would find a parameter of this name in the query, in whatever spelling."""
-    return any(parameter.name == name for reading in php_readings(query) for parameter in reading)
+    readings = php_readings(query) if _may_name(query, name) else ()
+    return any(parameter.name == name for reading in readings for parameter in reading)
 
 
 def without_parameter(target: bytes, name: bytes) -> bytes:
@@ -86,6 +89,11 @@ def without_parameter(target: bytes, name: bytes) -> bytes:
         return target
     kept = [piece for piece in (_stripped(piece, name) for piece in query.split(b"&")) if piece is not None]
     return path + b"?" + b"&".join(kept) if kept else path
+
+
+def _may_name(query: bytes, name: bytes) -> bool:
+    """False for nearly all queries: PHP knows no other spelling of a letter than ``%`` and two digits."""
+    return name.partition(b"_")[0] in query or b"%" in query
 
 
 def _parameters(pieces: list[bytes]) -> list[Parameter]:

@@ -84,19 +84,22 @@ def request_head(
     head: RequestHead,
     target: bytes,
     host: bytes,
-    *,
-    own_fields: bytes = b"",
-    omitted: frozenset[bytes] = frozenset(),
-    extra: frozenset[bytes] = frozenset(),
+    fields: bytes,
 ) -> bytes:
-    """The head that is sent on: ``target`` and ``Host`` are ours, ``own_fields`` (whole lines) follow, then the
-    fields of ``head`` that are on the allow-list, in their order and case, less ``omitted``.
+    """The head that is sent on; ``target``, ``Host`` and ``fields`` (whole lines) are its caller's."""
+    return b"".join((head.method, b" ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", fields, b"\r\n"))
 
-    ``omitted`` and ``extra`` are lower-case names.
+
+def forwarded_fields(
+    head: RequestHead, *, omitted: frozenset[bytes] = frozenset(), extra: frozenset[bytes] = frozenset()
+) -> bytes:
+    """The lines of the fields of ``head`` that are on the allow-list, in their order and case, less ``omitted``.
+
+    ``omitted`` and ``extra`` are lower-case names. Depends on nothing but the fields and the method.
     """
     typed = False
     is_traced: bool | None = None  # looked at once, and only where it matters: a head may have thousands of fields
-    lines = [head.method, b" ", target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", own_fields]
+    lines: list[bytes] = []
     for name, value in head.fields:
         lower = name.lower()
         if (lower not in FORWARDED_FIELDS and lower not in extra) or lower in omitted:
@@ -113,7 +116,6 @@ def request_head(
             typed = True
             sent = sent_content_type(head.method, value) or value
         lines += (name, b": ", sent, b"\r\n")
-    lines.append(b"\r\n")
     return b"".join(lines)
 
 

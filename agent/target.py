@@ -32,7 +32,7 @@ def gateway_target(raw_target: bytes) -> tuple[bytes, bytes]:
     if end is None:
         return raw_target[1:], b""
     slug, rest = raw_target[1 : end.start()], raw_target[end.start() :]
-    if _DOUBLE_SLASH.match(rest):
+    if rest.startswith(b"//") and _DOUBLE_SLASH.match(rest):
         rest = rest[1:]
     return slug, _shop_into_query(rest)
 
@@ -54,9 +54,9 @@ def store_target(store: Store, rest: bytes) -> bytes:
 
 
 def _shop_into_query(rest: bytes) -> bytes:
-    path, mark, query = rest.partition(b"?")
-    if b"&" not in path:
+    if b"&" not in rest:
         return rest
+    path, mark, query = rest.partition(b"?")
     match = _SHOP_IN_PATH.fullmatch(path)
     if match is None:
         return rest

@@ -21,7 +21,7 @@ from agent.http1 import Framing, RequestHead, ResponseHead
 from agent.pause import Pause
 from agent.redact import loggable_target
 from agent.response_reader import ResponseReader
-from agent.rewrite import request_head, response_from_store, wants_json
+from agent.rewrite import forwarded_fields, request_head, response_from_store, wants_json
 from agent.store_url import Store
 from agent.trace_context import trace_id
 
@@ -73,7 +73,7 @@ class ForwardExchange:
             self._fail(BadRequest("Bytes follow a request that has no body."), close=True)
             return
         self._replayable = self._method in _SAFE and self._body.done
-        self._sent_head = request_head(head, path, target.host, extra=target.extra_fields)
+        self._sent_head = request_head(head, path, target.host, forwarded_fields(head, extra=target.extra_fields))
         if rest:
             self._pending.append(rest)
         origin = target.pool.take_idle(self._session.loop.time(), for_write=not self._replayable)

@@ -11,7 +11,7 @@ from agent.errors import ClientTimeout, ExchangeError, MessageError
 from agent.forward.context import ForwardContext
 from agent.forward.deadline import Deadline
 from agent.forward.exchange import ForwardExchange
-from agent.http1 import HeadBuffer, parse_request_head
+from agent.request_heads import RequestHeads
 from agent.rewrite import error_response
 from agent.streams import ByteChannel
 
@@ -26,7 +26,7 @@ class ForwardSession:
         self.context = context
         self.nonce = nonce
         self.channel_full = False
-        self._heads = HeadBuffer(response=False)
+        self._heads = RequestHeads()
         self._exchange: ForwardExchange | None = None
         self._ended = False
         # Set by connection_made; the session is told nothing before.
@@ -131,11 +131,10 @@ class ForwardSession:
 
     def _head_data(self, data: bytes) -> None:
         try:
-            raw = self._heads.feed(data)
-            if raw is None:
+            head = self._heads.feed(data)
+            if head is None:
                 self.deadline.set(self.context.timeouts.stall_s)
                 return
-            head = parse_request_head(raw)
         except MessageError as error:
             self._refuse(error.answer(error.detail))
             return

@@ -13,11 +13,12 @@ from typing import Final, cast
 from agent.body import BodyTracker, NoBody, tracker_for
 from agent.errors import BodyTooLarge, ClientTimeout, ExchangeError, MessageError
 from agent.forward.deadline import Deadline
-from agent.http1 import HeadBuffer, RequestHead, parse_request_head
+from agent.http1 import RequestHead
+from agent.request_heads import RequestHeads
 from agent.server.ahead import Ahead
 from agent.server.exchange import Exchange
 from agent.server.gateway_context import GatewayContext
-from agent.server.order import Order, take_order
+from agent.server.order import KnownFields, Order, take_order
 from agent.server.refusal import Refusal
 from agent.server.reset import end_now, half_close, reset
 
@@ -32,12 +33,12 @@ class ClientConnection(asyncio.Protocol):
         self._context = context
         self._open = gone
         self._transport: asyncio.Transport
-        self._heads = HeadBuffer(response=False)
+        self._heads = RequestHeads()
+        self._known = KnownFields()
         self._deadline = Deadline(context.loop, self._expired)
         self._ahead = Ahead()
-        self._full = False
         self._unsent_bytes = 0
-        self._closing = False
+        self._full = self._closing = False
         self._exchange: Exchange | None = None
         self._order: Order | None = None
         self._kept = False  # since before this server began to leave
@@ -111,13 +112,12 @@ class ClientConnection(asyncio.Protocol):
     def _head_data(self, data: bytes) -> None:
         fresh = not self._heads
         try:
-            raw = self._heads.feed(data)
-            if raw is None:
+            head = self._heads.feed(data)
+            if head is None:
                 if fresh:
                     self._watch()  # only once per head: the limit is for the whole of it
                 return
-            head = parse_request_head(raw)
-            order = take_order(head, self._context.table, time.time())
+            order = take_order(head, self._context.table, time.time(), self._known)
             self._take(order, head, self._heads.take_rest())
         except MessageError as error:
             self._refuse_and_close(error.answer(error.detail))

@@ -13,7 +13,7 @@ from agent.errors import AgentOffline, ExchangeError, StoreBadResponse, StoreTim
 from agent.http1 import Field, Framing, RequestHead
 from agent.server.exchange import Exchange
 from agent.server.gateway_context import GatewayContext
-from agent.server.order import Order, head_for, request_id_of
+from agent.server.order import KnownFields, Order, head_for, request_id_of
 from agent.server.routes import Route
 from agent.target import store_target
 from agent.tunnel.text import printable
@@ -76,7 +76,7 @@ async def ask(
     head = RequestHead(method, target, 1, sent, Framing.NONE, 0, keep_alive=True, first=first)
     request_id = request_id_of(head)
     order = Order(request_id, head, route=route, method=method.decode("ascii"), target=target)
-    order.sent_head = head_for(route, head, target, request_id)
+    order.sent_head = head_for(route, head, target, request_id, KnownFields())
     asker = _Asker(loop)
     began_at = loop.time()
     exchange = Exchange(context, asker, order, route)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from agent.errors import ClientKeyInvalid, ConnectionDisabled, ExchangeError, PolicyDenied, ScopeDenied
-from agent.http1 import Framing, RequestHead
+from agent.http1 import Field, Framing, RequestHead
 from agent.php_query import without_parameter
 from agent.policy import Denial, judge, sent_content_type
-from agent.rewrite import REQUEST_ID_FIELD, request_head, wants_json
-from agent.server.credentials import client_key
+from agent.rewrite import REQUEST_ID_FIELD, forwarded_fields, request_head, wants_json
+from agent.server.credentials import key_in_fields, key_in_query
 from agent.server.routes import KeyGrant, Route, RoutingTable
 from agent.target import gateway_target, store_target
 from agent.trace_context import trace_id
@@ -102,16 +102,43 @@ def new_request_id() -> bytes:
     return _ids.pop()
 
 
-def take_order(head: RequestHead, table: RoutingTable, now: float) -> Order:
+class KnownFields:
+    """What a client's field lines lead to, kept for its next request, which has the same (see ``RequestHeads``)."""
+
+    __slots__ = ("_fields", "_forwarded", "_forwarded_for", "_key")
+
+    def __init__(self) -> None:
+        self._fields: list[Field] | None = None
+        self._key: tuple[bool, bytes | None] = (False, None)
+        self._forwarded_for: tuple[bytes, frozenset[bytes]] | None = None
+        self._forwarded = b""
+
+    def client_key(self, head: RequestHead, target: bytes) -> bytes | None:
+        """The key in ``head``, or in ``target``, which is the one without the connection; None: there is none."""
+        if head.fields is not self._fields:
+            self._fields, self._key = head.fields, key_in_fields(head.fields)
+            self._forwarded_for = None
+        is_there, key = self._key
+        return key if is_there else key_in_query(target)
+
+    def forwarded(self, head: RequestHead, omitted: frozenset[bytes]) -> bytes:
+        """``forwarded_fields`` of the head that was asked about last."""
+        if self._forwarded_for != (head.method, omitted):
+            self._forwarded, self._forwarded_for = forwarded_fields(head, omitted=omitted), (head.method, omitted)
+        return self._forwarded
+
+
+def take_order(head: RequestHead, table: RoutingTable, now: float, known: KnownFields | None = None) -> Order:
     """Understand a request at unix time ``now``; what is wrong with it is in ``Order.error``.
 
-    Raises ``MessageError`` for a target that is none.
+    ``known`` belongs to the client's connection. Raises ``MessageError`` for a target that is none.
     """
+    known = known or KnownFields()
     order = Order(request_id_of(head), head)
     if b"traceparent" in head.first:
         order.trace_id = trace_id(head.fields)
     slug, rest = gateway_target(head.target)
-    found = table.find(slug, client_key(head, rest), now)
+    found = table.find(slug, known.client_key(head, rest), now)
     if found is None:
         order.error = ClientKeyInvalid()
         return order
@@ -128,19 +155,18 @@ def take_order(head: RequestHead, table: RoutingTable, now: float) -> Order:
         denied = ScopeDenied if decision.denial in _RIGHTS and decision.method else PolicyDenied
         order.error = denied(decision.detail)
         return order
-    order.sent_head = head_for(route, head, target, order.request_id)
+    order.sent_head = head_for(route, head, target, order.request_id, known)
     return order
 
 
-def head_for(route: Route, head: RequestHead, target: bytes, request_id: bytes) -> bytes:
-    """The proxy request for ``target`` (origin-form): absolute-form, Host and API key of the store, our request id."""
+def head_for(route: Route, head: RequestHead, target: bytes, request_id: bytes, known: KnownFields) -> bytes:
+    """The proxy request for ``target`` (origin-form): absolute-form, Host and API key of the store, our request id.
+
+    The id comes last, because it is what differs from the head before (see ``RequestHeads``).
+    """
     if route.key_in == "ws_key":
         joint = b"&" if b"?" in target else b"?"
         target += joint + b"ws_key=" + quote(route.api_key, safe="").encode()
-    return request_head(
-        head,
-        route.target_prefix + target,
-        route.host,
-        own_fields=route.own_fields + REQUEST_ID_FIELD + b": " + request_id + b"\r\n",
-        omitted=route.omitted_http10 if head.minor == 0 else route.omitted,
-    )
+    forwarded = known.forwarded(head, route.omitted_http10 if head.minor == 0 else route.omitted)
+    fields = b"".join((route.own_fields, forwarded, REQUEST_ID_FIELD, b": ", request_id, b"\r\n"))
+    return request_head(head, route.target_prefix + target, route.host, fields)

@@ -14,8 +14,8 @@ from agent.forward.target import StoreTable, StoreTarget
 from agent.http1 import HeadBuffer, RequestHead, parse_request_head
 from agent.php_query import without_parameter
 from agent.policy import METHODS, Rule, judge, sent_content_type
-from agent.rewrite import request_head
-from agent.server.credentials import client_key
+from agent.rewrite import forwarded_fields, request_head
+from agent.server.order import KnownFields
 from agent.store_url import Store
 from agent.target import gateway_target, store_target
 from tests.kit.hostile import HOSTILE, STRIPPED, Hop, Hostile, Scene, Stripped
@@ -40,12 +40,12 @@ def outcome(hop: Hop, raw: bytes) -> tuple[str, bytes]:
         assert tracker.done or tracker.feed(heads.rest) == len(heads.rest), "bytes behind the request"
     except MessageError as broken:
         return broken.answer.name, b""
-    return "", request_head(head, target, STORE.authority.encode())
+    return "", request_head(head, target, STORE.authority.encode(), forwarded_fields(head))
 
 
 def at_gateway(head: RequestHead) -> tuple[str, bytes]:
     slug, rest = gateway_target(head.target)
-    if slug != SCENE.slug.encode() or client_key(head, rest) != SCENE.client_key.encode():
+    if slug != SCENE.slug.encode() or KnownFields().client_key(head, rest) != SCENE.client_key.encode():
         return "client_key_invalid", b""
     return judged(head, store_target(STORE, without_parameter(rest, b"ws_key")))
 

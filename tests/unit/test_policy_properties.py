@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.http1 import parse_request_head
 from agent.policy import METHODS, Denial, Rule, judge, narrow, sent_content_type
-from agent.rewrite import request_head
+from agent.rewrite import forwarded_fields, request_head
 from agent.store_url import Store
 from agent.target import gateway_target, store_target
 from tests.unit.test_policy import ALL, ALL_SHOPS, FOLDER, MULTIPART, ROOT, SHOP_2, VIRTUAL
@@ -118,7 +118,7 @@ def test_what_is_allowed_is_allowed_again_when_read_from_the_bytes_sent(
     decision = judge(rule, head.method, head.target, sent_type)
     if not decision.allowed:
         return
-    sent = parse_request_head(request_head(head, head.target, store.authority.encode()))
+    sent = parse_request_head(request_head(head, head.target, store.authority.encode(), forwarded_fields(head)))
     assert (sent.method, sent.target) == (method, target)
     assert sent.get(b"content-type") == sent_type
     assert sent.get(b"cookie") is None

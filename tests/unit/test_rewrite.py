@@ -10,6 +10,7 @@ from agent.rewrite import (
     FORWARDED_FIELDS,
     agent_error_name,
     error_response,
+    forwarded_fields,
     is_extra_field_allowed,
     request_head,
     response_from_store,
@@ -43,7 +44,7 @@ def to_client(head: ResponseHead, *, by_agent: bool = False, close: bool = False
 
 def sent(fields: bytes, *, method: bytes = b"GET", extra: frozenset[bytes] = frozenset()) -> bytes:
     head = parse_request_head(method + b" /x HTTP/1.1\r\nHost: gateway\r\n" + fields + b"\r\n")
-    return request_head(head, b"/shop/api/x", b"shop.example", extra=extra)
+    return request_head(head, b"/shop/api/x", b"shop.example", forwarded_fields(head, extra=extra))
 
 
 def test_a_request_head_is_rebuilt_in_origin_form() -> None:

@@ -9,7 +9,7 @@ import pytest
 from agent import policy
 from agent.http1 import parse_request_head
 from agent.policy import Decision, Rule, judge, sent_content_type
-from agent.rewrite import request_head
+from agent.rewrite import forwarded_fields, request_head
 from tests.kit.tools import require_tool
 from tests.unit.policy_oracle import nasty
 from tests.unit.policy_oracle.faults import SEED, fault, fault_of_place
@@ -81,7 +81,7 @@ def sent_to(server: PhpServer, rule: Rule, request: bytes) -> tuple[Decision, Me
         return None
     query = rewritten_query(rule.store, head.target)
     assert query is not None
-    sent = request_head(head, b"/webservice/dispatcher.php?" + query, b"127.0.0.1")
+    sent = request_head(head, b"/webservice/dispatcher.php?" + query, b"127.0.0.1", forwarded_fields(head))
     return decision, server.read_request(sent + body)
 
 

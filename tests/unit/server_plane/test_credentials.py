@@ -7,7 +7,8 @@ import base64
 import pytest
 
 from agent.http1 import parse_request_head
-from agent.server.credentials import KEY_MAX_BYTES, client_key
+from agent.server.credentials import KEY_MAX_BYTES
+from agent.server.order import KnownFields
 
 
 def basic(text: bytes) -> bytes:
@@ -15,7 +16,8 @@ def basic(text: bytes) -> bytes:
 
 
 def key_of(fields: bytes = b"", target: bytes = b"/api") -> bytes | None:
-    return client_key(parse_request_head(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n"), target)
+    head = parse_request_head(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n")
+    return KnownFields().client_key(head, target)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 from agent.errors import MessageError
 from agent.http1 import RequestHead, parse_request_head
 from agent.policy import METHODS, Rule
-from agent.server.order import Order, new_request_id, request_id_of, take_order
+from agent.request_heads import RequestHeads
+from agent.server.order import KnownFields, Order, new_request_id, request_id_of, take_order
 from agent.server.routes import KeyGrant, Route, RoutingTable
 from agent.store_url import parse_store
 
@@ -63,7 +64,7 @@ def test_the_head_for_the_tunnel() -> None:
     assert made.error is None
     assert made.sent_head == (
         b"GET https://shop.example/shop/api/products?limit=1 HTTP/1.1\r\nHost: shop.example\r\n"
-        b"Authorization: Basic " + store_key + b"\r\nX-Request-Id: caller-id-1\r\nAccept: */*\r\n\r\n"
+        b"Authorization: Basic " + store_key + b"\r\nAccept: */*\r\nX-Request-Id: caller-id-1\r\n\r\n"
     )
     assert made.plain_head.startswith(b"GET /shop/api/products?limit=1 HTTP/1.1\r\nHost: shop.example\r\n")
     assert made.target == b"/shop/api/products?limit=1"
@@ -271,3 +272,21 @@ def test_no_credential_shows_in_a_repr() -> None:
     for secret in (KEY, "STOREKEY", base64.b64encode(b"STOREKEY:").decode(), base64.b64encode(KEY.encode()).decode()):
         assert secret not in repr(made)
         assert secret not in repr(made.head)
+
+
+def test_what_is_known_of_the_head_before_is_used_for_equal_lines_only() -> None:
+    other_store = parse_store("https://other.example/")
+    table = table_of(route(), route("other", store=other_store, headers=(("Accept", "none"),)))
+    heads, known = RequestHeads(), KnownFields()
+    lines = BASIC + b"Accept: */*\r\nContent-Type: text/plain\r\n"
+    for method, slug, fields in (
+        (b"GET", b"lyon", lines), (b"POST", b"lyon", lines), (b"GET", b"other", lines), (b"GET", b"lyon", lines),
+        (b"GET", b"lyon", b"Accept: text/xml\r\n" + BASIC), (b"GET", b"lyon", b"Accept: text/xml\r\n"),
+        (b"GET", b"lyon", b"Authorization: Bearer wrong\r\n"), (b"GET", b"lyon", lines),
+    ):  # a list to be scanned  # fmt: skip
+        raw = method + b" /" + slug + b"/api/products HTTP/1.1\r\nX-Request-Id: 12345678\r\nHost: gw\r\n" + fields
+        head = heads.feed(raw + b"\r\n")
+        assert head is not None
+        made, alone = take_order(head, table, NOW, known), take_order(parse_request_head(raw + b"\r\n"), table, NOW)
+        assert (made.sent_head, type(made.error)) == (alone.sent_head, type(alone.error))
+        assert (made.error is None) == (KEY.encode() in base64.b64decode(fields.partition(b"Basic ")[2][:44] + b"=="))
