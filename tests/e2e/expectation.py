@@ -33,7 +33,7 @@ _WS_KEY = re.compile(r"([?&])ws_key=[^&]*(&|$)")
 
 
 def store_head(placed: Placed, request_id: str) -> bytes:
-    """The request head at the store: own Host, key and request id first, then what may pass, in its order and case."""
+    """The request head at the store: own Host and key, then what may pass in its order and case, then the request id."""
     request, route = placed.exchange.request, placed.route
     lines = [
         f"{request.method} {store_target(placed)} HTTP/1.1",
@@ -41,7 +41,6 @@ def store_head(placed: Placed, request_id: str) -> bytes:
     ]
     if route.key_in == "basic":
         lines.append("Authorization: Basic " + base64.b64encode(f"{route.api_key}:".encode()).decode())
-    lines.append(f"X-Request-Id: {request_id}")
     for name, value in placed.headers:
         lower = name.lower()
         if lower in REPLACED or lower in STORE_NEVER_SEES or lower == "x-request-id":
@@ -51,7 +50,7 @@ def store_head(placed: Placed, request_id: str) -> bytes:
             continue
         as_xml = lower == "content-type" and request.method == "POST" and "multipart" not in value
         lines.append(f"{name}: text/xml" if as_xml else f"{name}: {value}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return "\r\n".join([*lines, f"X-Request-Id: {request_id}", "", ""]).encode("latin-1")
 
 
 def store_target(placed: Placed) -> str:

@@ -25,7 +25,7 @@ async def test_a_request_reaches_the_store_rebuilt(store: ScriptedStore, client:
     answer = await client.ask(request(b"/lyon/api/products?filter%5Bid%5D=[1]", fields))
     assert store.received == (
         b"GET /shop/api/products?filter%5Bid%5D=[1] HTTP/1.1\r\nHost: 127.0.0.1:" + str(store.port).encode() + b"\r\n"
-        + STORE_KEY + b"X-Request-Id: caller-id-1\r\nUser-Agent: t\r\n\r\n"
+        + STORE_KEY + b"User-Agent: t\r\nX-Request-Id: caller-id-1\r\n\r\n"
     )  # a table to be compared by eye  # fmt: skip
     assert answer.raw == (
         b"HTTP/1.1 200 OK\r\nServer: scripted\r\nContent-Type: text/xml;charset=utf-8\r\nContent-Length: 13\r\n"
