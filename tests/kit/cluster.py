@@ -75,7 +75,7 @@ class Link:
     dialer: TcpDialer | None = None
     on_agent: bool = True
     concurrency: int = 8
-    connections_max: int = 50
+    connections_max: int = 100
 
     def route(self, mode: Mode) -> Route:
         """The connection as the gateway has it."""
