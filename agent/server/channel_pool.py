@@ -158,9 +158,11 @@ class ChannelPool:
             self._aim = min(self._demand.channels(self._loop.time()), self._limits.kept_max)
             self._open_more()
 
-    def stop_warming(self) -> None:
-        """The tunnel is about to go: open no more channels than exchanges ask for."""
+    def retire(self, *, is_draining: bool) -> None:
+        """The tunnel is about to go: open nothing ahead of need; draining, let those that wait look elsewhere."""
         self._warm_min = self._spare = self._aim = 0
+        while is_draining and self._waiting:
+            self._waiting.refuse(ConnectionError("the tunnel drains"))
 
     def close(self) -> None:
         """The tunnel is gone: exchanges are told by their channels."""

@@ -211,14 +211,14 @@ class Registry:
         """Choose this tunnel only where no other can serve: its agent leaves when what runs has ended."""
         if not tunnel.leaving:
             tunnel.leaving = True
-            _rest(tunnel)
+            _retire(tunnel)
             self._tell(RegistryEvent(Change.LEAVING, tunnel, reason))
 
     def set_draining(self, tunnel: Tunnel, reason: str) -> None:
         """Choose this tunnel no more; what runs through it goes on."""
         if not tunnel.draining:
             tunnel.draining = True
-            _rest(tunnel)
+            _retire(tunnel)
             self._tell(RegistryEvent(Change.DRAINING, tunnel, reason))
 
     def rules_changed(self, tunnel: Tunnel) -> None:
@@ -284,6 +284,6 @@ class Registry:
                 log.exception("registry.subscriber_failed", change=event.change.value)
 
 
-def _rest(tunnel: Tunnel) -> None:
+def _retire(tunnel: Tunnel) -> None:
     if tunnel.channels is not None:
-        tunnel.channels.stop_warming()
+        tunnel.channels.retire(is_draining=tunnel.draining)

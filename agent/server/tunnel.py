@@ -43,8 +43,8 @@ class ChannelPool(Protocol):
     def busy_count(self) -> int:
         """Channels that carry an exchange."""
 
-    def stop_warming(self) -> None:
-        """The tunnel is about to go: open nothing ahead of need any more."""
+    def retire(self, *, is_draining: bool) -> None:
+        """The tunnel is about to go: open nothing ahead of need; draining, give nothing to who waits, either."""
 
     def close(self) -> None:
         """The tunnel is gone, or was never chosen again: drop every channel."""

@@ -92,7 +92,7 @@ class Upstreams:
                     return warm
                 for tunnel in self._registry.eligible(agent_id, route.store):
                     pool: ChannelPool | None = tunnel.channels
-                    if pool is None:
+                    if pool is None or tunnel.draining:  # since the last await
                         continue
                     try:
                         return pool.take(for_write=for_write) or await self._open(pool)

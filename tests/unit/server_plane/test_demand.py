@@ -86,7 +86,7 @@ async def test_nothing_is_warmed_behind_plain_ssh_or_for_a_tunnel_that_goes(plai
     tunnel = Tunnel()
     pool = pool_of(tunnel, known(10), plain=plain)
     if not plain:
-        pool.stop_warming()
+        pool.retire(is_draining=False)
     pool.prepare()
     assert pool.take() is None
     assert tunnel.tasks == []
@@ -96,7 +96,7 @@ async def test_a_tunnel_that_goes_ends_its_preparation() -> None:
     tunnel = Tunnel()
     pool = pool_of(tunnel, known(60))
     pool.prepare()
-    pool.stop_warming()
+    pool.retire(is_draining=False)
     await tunnel.settle()
     assert pool.idle_count <= WARMING_MAX
 

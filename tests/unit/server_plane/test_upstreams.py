@@ -213,3 +213,23 @@ async def test_a_server_that_leaves_warms_nothing() -> None:
     bench.context.phase = Phase.REFUSING
     bench.add_tunnel()
     assert not bench.context._tasks
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(drains: bool) -> None:
+    bench = Bench(channels_max=256)
+    first = bench.add_tunnel(index=0)
+    assert isinstance(first.link, Link)
+    first.link.answers.clear()
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
+    await until(lambda: first.in_flight == 1)
+    second = bench.add_tunnel(index=1)
+    if drains:
+        bench.registry.set_draining(first, "restart")
+    else:
+        bench.registry.set_leaving(first, "restart")
+        first.link.answers.set()
+    channel = await asyncio.wait_for(waiting, 5)
+    assert channel.pool is (second if drains else first).channels
+    assert (first.in_flight, second.in_flight) == ((0, 1) if drains else (1, 0))
+    await bench.context.close()
