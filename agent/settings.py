@@ -162,7 +162,7 @@ class StoreSettings(SettingsTable):
         default=(), description="Further request fields that reach the store, for a module or a proxy that needs them."
     )
     max_connections: int = Field(
-        default=50, ge=1, le=1000, description="Connections to this store at a time; more requests are told to wait."
+        default=100, ge=1, le=1000, description="Connections to this store at a time; more requests are told to wait."
     )
     max_requests_per_minute: int | None = Field(
         default=None,

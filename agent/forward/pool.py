@@ -24,7 +24,7 @@ _LOG = structlog.get_logger()
 class PoolLimits:
     """``connections_max`` at a time; an idle one is kept for ``idle_max_s`` seconds."""
 
-    connections_max: int = 50
+    connections_max: int = 100
     idle_max_s: float = 60.0
 
 

@@ -22,7 +22,8 @@ from agent.forward.lookup import resolve
 from agent.forward.pool import OriginPool
 from agent.forward.session import ForwardSession
 from agent.forward.target import ForwardTimeouts, StoreTable, StoreTarget, tls_context
-from agent.server.channel_pool import ChannelLimits, ChannelPool
+from agent.server.channel_limits import ChannelLimits
+from agent.server.channel_pool import ChannelPool
 from agent.server.pipe import make_pipe
 from agent.server.routes import Route
 from agent.streams import ByteSession

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import asyncssh
@@ -41,9 +42,16 @@ SHOWN_ID_CHARS: Final = 8
 class ControlSession(ControlCallbacks, asyncssh.SSHServerSession[bytes]):
     """Grants the subsystem ``agent-control``; shell, exec and pty stay at asyncssh's refusal."""
 
+    def __init__(self, stream: ControlStream, on_granted: Callable[[], None]) -> None:
+        super().__init__(stream)
+        self._on_granted = on_granted
+
     def subsystem_requested(self, subsystem: str) -> bool:
         """True for ``agent-control`` alone."""
-        return subsystem == SUBSYSTEM
+        if subsystem != SUBSYSTEM:
+            return False
+        self._on_granted()
+        return True
 
 
 def control_channel(conn: asyncssh.SSHServerConnection) -> asyncssh.SSHServerChannel[bytes]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from agent.errors import StartError
 from agent.server.addresses import why_not_listening
+from agent.server.channel_limits import ChannelLimits
+from agent.server.channel_pools import ChannelPools
 from agent.server.client import ClientConnection
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord, Phase
@@ -27,7 +29,8 @@ _HANDSHAKE_S = 1.0  # of TLS; only afterwards there is a ClientConnection
 class Gateway:
     """Listens for clients and forwards their exchanges.
 
-    ``cloud`` is made by ``make_cloud`` because its tasks belong to the gateway.
+    ``cloud`` is made by ``make_cloud`` because its tasks belong to the gateway. ``pools`` makes what the registry's
+    tunnels keep their channels in, at most ``channels`` each.
     """
 
     def __init__(
@@ -37,10 +40,12 @@ class Gateway:
         make_cloud: Callable[[GatewayContext], CloudForwarder],
         limits: GatewayLimits | None = None,
         record: Callable[[GatewayRecord], None] = lambda _record: None,
+        channels: ChannelLimits | None = None,
     ) -> None:
         self.context = GatewayContext(table, limits or GatewayLimits(), record)
         self._cloud = make_cloud(self.context)
         self.context.upstreams = Upstreams(self.context, registry, self._cloud)
+        self.pools = ChannelPools(self.context, channels)
         self._clients: set[ClientConnection] = set()
         self._servers: list[asyncio.Server] = []
         self._shaken_by = 0.0  # loop's time at which who was accepted last has ended the handshake

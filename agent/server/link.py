@@ -9,6 +9,7 @@ import asyncssh
 import structlog
 
 from agent.server.control import AgentConversation, ControlSession, control_channel
+from agent.server.early_channel import EarlyChannel
 from agent.server.entrance import Entrance
 from agent.server.link_context import LinkContext
 from agent.server.listener import VirtualListener
@@ -18,7 +19,7 @@ from agent.server.tunnel import TOO_MANY_CONNECTIONS, Tunnel
 from agent.streams import ByteSession
 from agent.tunnel.acceleration import Acceleration, accelerate
 from agent.tunnel.algorithms import LISTEN_HOST, LISTEN_PORT
-from agent.tunnel.channel import open_channel
+from agent.tunnel.channel import ChannelSession, open_channel
 from agent.tunnel.flow import LinkFlow, propagate_flow_control
 from agent.tunnel.messages import Bye, Drain, Goodbye, Message
 from agent.tunnel.text import printable
@@ -40,6 +41,7 @@ class AgentLink(PasswordLogin):
         self._logged_in = False
         # tunnel
         self._listener: VirtualListener | None = None
+        self._early: EarlyChannel | None = None
         self._conversation: AgentConversation | None = None
         self.tunnel: Tunnel | None = None
         self._said_bye = False
@@ -119,7 +121,12 @@ class AgentLink(PasswordLogin):
         if self._conversation is not None or record is None or record.plain_store is not None:
             return False
         self._conversation = AgentConversation(record, self._context, self)
-        return control_channel(self._conn), ControlSession(self._conversation.stream)
+        return control_channel(self._conn), ControlSession(self._conversation.stream, self._hello_is_coming)
+
+    def _hello_is_coming(self) -> None:
+        """In a round trip. A channel takes as long to open: one that is asked for now is there with the hello."""
+        if self._listener is not None and self._early is None and self.tunnel is None:
+            self._early = EarlyChannel(self._open_channel)
 
     def _forward_cancelled(self) -> None:
         """The agent takes no new channels (so a stock ssh drains), or, a moment later, ``connection_lost`` comes."""
@@ -194,7 +201,9 @@ class AgentLink(PasswordLogin):
 
     async def open_channel(self, session: ByteSession) -> None:
         """Open a forwarded channel for ``session``; see ``Tunnel.open_channel``."""
-        await open_channel(self._conn, self._flow, session, self._config.channel_window_bytes)
+        early, self._early = self._early, None
+        if early is None or not await early.hand_to(session):
+            await self._open_channel(session)
 
     def disconnect(self, code: int, reason: str, goodbye: Goodbye = Goodbye.OTHER) -> None:
         """Say bye and end the connection in this loop turn; what is in flight is lost, perhaps the reason too."""
@@ -248,6 +257,9 @@ class AgentLink(PasswordLogin):
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = asyncio.get_running_loop().call_later(timeout_s, self._expired, reason)
+
+    async def _open_channel(self, session: ByteSession) -> ChannelSession:
+        return await open_channel(self._conn, self._flow, session, self._config.channel_window_bytes)
 
     def _say(self, message: Message) -> None:
         if self._conversation is not None:

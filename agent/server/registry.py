@@ -211,12 +211,14 @@ class Registry:
         """Choose this tunnel only where no other can serve: its agent leaves when what runs has ended."""
         if not tunnel.leaving:
             tunnel.leaving = True
+            _retire(tunnel)
             self._tell(RegistryEvent(Change.LEAVING, tunnel, reason))
 
     def set_draining(self, tunnel: Tunnel, reason: str) -> None:
         """Choose this tunnel no more; what runs through it goes on."""
         if not tunnel.draining:
             tunnel.draining = True
+            _retire(tunnel)
             self._tell(RegistryEvent(Change.DRAINING, tunnel, reason))
 
     def rules_changed(self, tunnel: Tunnel) -> None:
@@ -280,3 +282,8 @@ class Registry:
                 callback(event)
             except Exception:  # a subscriber's defect must not leave the registry half changed
                 log.exception("registry.subscriber_failed", change=event.change.value)
+
+
+def _retire(tunnel: Tunnel) -> None:
+    if tunnel.channels is not None:
+        tunnel.channels.retire(is_draining=tunnel.draining)

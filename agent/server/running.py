@@ -16,7 +16,6 @@ from agent.doctor.answer import ProbeAnswer
 from agent.server.admin_socket import AdminSocket
 from agent.server.api.application import create_application
 from agent.server.assembly import cloud_forwarder, gateway_limits, gateway_listener, ssh_config
-from agent.server.channel_pool import ChannelPool
 from agent.server.exchange_counts import ExchangeCounts
 from agent.server.exchange_log import log_exchange
 from agent.server.gateway import Gateway
@@ -41,7 +40,6 @@ from agent.server.service_report import ServiceReport
 from agent.server.sshd import SshEndpoint
 from agent.server.state import ServerState
 from agent.server.traffic import Traffic
-from agent.server.tunnel import Tunnel
 from agent.server.watching import watching
 
 RETRY_AFTER_RESTART_S: Final = 2.0
@@ -70,17 +68,6 @@ async def running(
     gateway_at = gateway_listener(settings)
     tls = gateway_at.tls()
 
-    def make_pool(tunnel: Tunnel) -> ChannelPool:
-        return ChannelPool(
-            tunnel.open_channel,
-            gateway.context.spawn,
-            nonce=tunnel.nonce,
-            plain=tunnel.plain,
-            load=lambda busy: setattr(tunnel, "in_flight", busy),
-            on_free=lambda: gateway.context.upstreams.wake(tunnel.agent_id),
-            round_trip=lambda: tunnel.round_trip_s,
-        )
-
     places = PlaceAudit()
     traffic, exchanges, tunnels = Traffic(), ExchangeCounts(), TunnelCounts()
 
@@ -89,7 +76,7 @@ async def running(
         exchanges.note(record)
         log_exchange(record)
 
-    registry = Registry(make_pool)
+    registry = Registry(lambda tunnel: gateway.pools.make(tunnel))  # noqa: PLW0108 - it is made below
     registry.subscribe(tunnels.note)
     gateway = Gateway(
         state.live.routing,

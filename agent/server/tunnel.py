@@ -43,6 +43,9 @@ class ChannelPool(Protocol):
     def busy_count(self) -> int:
         """Channels that carry an exchange."""
 
+    def retire(self, *, is_draining: bool) -> None:
+        """The tunnel is about to go: open nothing ahead of need; draining, give nothing to who waits, either."""
+
     def close(self) -> None:
         """The tunnel is gone, or was never chosen again: drop every channel."""
 
@@ -52,7 +55,7 @@ class Tunnel:
     """One authenticated, accepted connection of an agent; times are Unix seconds.
 
     ``nonce`` is ASCII hexadecimal (as the agent's answers carry it), empty for plain ssh. ``in_flight`` counts the
-    exchanges that run through it and belongs to whoever runs them.
+    exchanges that run through it or wait for a channel of it, and belongs to the pool of its channels.
     """
 
     agent_id: str

@@ -21,8 +21,6 @@ from agent.server.registry import LastSeen, Registry
 from agent.server.routes import Route
 from agent.store_command import add_command
 
-_OPEN_TIMEOUT_S = 10.0
-
 _LOG = structlog.get_logger()
 
 
@@ -89,9 +87,12 @@ class Upstreams:
             waiters[changed] = None
             busy = False
             try:
+                warm = self.take(route, for_write=for_write)
+                if warm is not None:
+                    return warm
                 for tunnel in self._registry.eligible(agent_id, route.store):
                     pool: ChannelPool | None = tunnel.channels
-                    if pool is None:
+                    if pool is None or tunnel.draining:  # since the last await
                         continue
                     try:
                         return pool.take(for_write=for_write) or await self._open(pool)
@@ -128,9 +129,8 @@ class Upstreams:
 
     async def _open(self, pool: ChannelPool) -> UpstreamChannel:
         try:
-            async with asyncio.timeout(_OPEN_TIMEOUT_S):
-                return await pool.open()
-        except (ConnectionError, TimeoutError):
+            return await pool.open()
+        except ConnectionError:
             raise AgentOffline("The tunnel gave no channel.") from None
 
     async def _park(self, agent_id: str, changed: asyncio.Event, deadline: float, *, busy: bool) -> None:

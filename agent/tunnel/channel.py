@@ -123,6 +123,14 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
         sent = before - self._window_seen
         return sent if sent >= 0 else CHANNEL_WINDOW_BYTES // 2
 
+    def pass_on(self, session: ByteSession) -> None:
+        """The channel is open and idle: from now on it is ``session``'s."""
+        self._session = session
+        if self._channel is not None:
+            self._call(session.connection_made, self._channel)
+            if self._window_full or self._link_full:
+                self._call(session.pause_writing)
+
     def abandon(self) -> None:
         """Nobody waits for this channel any more: close it now, or as soon as it opens."""
         self._failed = True
@@ -158,8 +166,8 @@ class ChannelSession(asyncssh.SSHTCPSession[bytes]):
 
 async def open_channel(
     conn: asyncssh.SSHServerConnection, flow: LinkFlow, session: ByteSession, window_bytes: int
-) -> None:
-    """Open a forwarded channel to the agent and hand it to ``session``.
+) -> ChannelSession:
+    """Open a forwarded channel to the agent and hand it to ``session``; returns what passes it on.
 
     Raises ``asyncssh.ChannelOpenError`` when the agent refuses or the connection is gone; no byte was sent then.
     """
@@ -185,6 +193,7 @@ async def open_channel(
     if guarded.refused:
         reason = f"the agent takes packets of less than {PACKET_MIN_BYTES} bytes"
         raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, reason)
+    return guarded
 
 
 def _swallow(opening: asyncio.Future[Any]) -> None:

@@ -20,7 +20,7 @@ from tests.kit.ssh_servers import (
     EchoSession,
     TunnelServer,
 )
-from tests.kit.tunnel_agent import FAST, agent, in_state
+from tests.kit.tunnel_agent import FAST, agent, echo, in_state
 from tests.kit.until import until
 
 
@@ -111,20 +111,21 @@ async def test_an_exception_in_a_session_ends_its_channel_and_nothing_else(
 
 
 async def test_a_session_factory_that_fails_refuses_its_channel(server: TunnelServer) -> None:
-    calls = 0
+    is_failing = False
 
     def sessions(nonce: bytes) -> ByteSession:
-        nonlocal calls
-        calls += 1
-        if calls % 2:
+        if is_failing:
             raise KeyError("x")
         return EchoSession()
 
     async with agent(server.token(server.agents.add()), sessions=sessions):
         (tunnel,) = await server.wait_tunnels(1)
+        await tunnel.open_channel(CollectingSession())  # which was opened early
         for _ in range(10):
+            is_failing = True
             with pytest.raises(asyncssh.ChannelOpenError):
                 await tunnel.open_channel(CollectingSession())
+            is_failing = False
             session = CollectingSession()
             await tunnel.open_channel(session)
             session.channel.close()
@@ -153,6 +154,7 @@ async def test_a_cancelled_opening_leaves_no_channel(server: TunnelServer) -> No
         async with agent(through) as supervisor:
             (tunnel,) = await server.wait_tunnels(1)
             await supervisor.wait_for(in_state(State.READY))
+            await tunnel.open_channel(CollectingSession())  # which was opened early
             relay.down.clear()
             session = CollectingSession()
             opening = asyncio.create_task(tunnel.open_channel(session))
@@ -166,5 +168,25 @@ async def test_a_cancelled_opening_leaves_no_channel(server: TunnelServer) -> No
             await tunnel.open_channel(after)
             assert not session.opened.is_set()
             channels = tunnel.link._conn._channels  # type: ignore[attr-defined]  # the registry knows a link by its protocol only
-            await until(lambda: len(channels) == 2)  # control and `after`
+            await until(lambda: len(channels) == 3)  # control, the early one and `after`
             after.channel.close()
+
+
+async def test_a_channel_is_on_its_way_before_the_hello(server: TunnelServer) -> None:
+    far: list[ByteSession] = []
+    events: list[str] = []
+
+    def sessions(nonce: bytes) -> ByteSession:
+        far.append(EchoSession())
+        events.append("channel")
+        return far[-1]
+
+    async with agent(server.token(server.agents.add()), sessions=sessions) as supervisor:
+        (tunnel,) = await server.wait_tunnels(1)
+        await supervisor.wait_for(in_state(State.READY))
+        events.append("ready")
+        assert await echo(server) == b"ping"
+        assert events == ["channel", "ready"], "the first request opened none"
+        assert await echo(server) == b"ping"
+        assert events == ["channel", "ready", "channel"], "an early one is used once"
+        assert tunnel.in_flight == 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from agent.server.tunnel import Tunnel
-from agent.streams import ByteChannel
+from agent.streams import ByteChannel, ByteSession
 from agent.tunnel.token import AccessToken
 from tests.kit.link_relay import LinkRelay
 from tests.kit.raw_agent import Sink, raw_connection, raw_control, raw_hello
@@ -107,11 +107,13 @@ async def test_a_peer_with_a_huge_window_that_reads_nothing_costs_little_memory(
 async def test_a_link_that_stands_still_pauses_sources_on_the_agents_side(server: TunnelServer) -> None:
     size = 24 * MIB
     source = Source(limit=size)
+    sessions: Iterator[ByteSession] = iter([CollectingSession(), source])  # the first for the early channel
     right = server.token(server.agents.add())
     async with LinkRelay(server.port) as relay:
         token = AccessToken((f"{LOOPBACK}:{relay.port}",), right.pins, right.agent_id, right.secret)
-        async with agent(token, FAST, sessions=lambda nonce: source):
+        async with agent(token, FAST, sessions=lambda nonce: next(sessions)):
             (tunnel,) = await server.wait_tunnels(1)
+            await tunnel.open_channel(CollectingSession())
             sink = CollectingSession()
             relay.up.clear()
             await _open_in_the_dark(tunnel, sink, relay)

@@ -19,6 +19,7 @@ async def test_an_agent_that_consents_in_words_of_its_own(
     control.say(raw_hello())
     await control.answer("welcome")
     (tunnel,) = await server.wait_tunnels(1)
+    await tunnel.open_channel(CollectingSession())  # which was opened early
     raw: Any = conn
     consent = raw.send_channel_open_confirmation
     raw.send_channel_open_confirmation = lambda *arguments: consent(*arguments, String("more"))

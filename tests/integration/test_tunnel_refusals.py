@@ -79,7 +79,7 @@ async def test_no_pty_env_agent_or_x11(server: TunnelServer, conn: asyncssh.SSHC
         async with asyncio.timeout(5):
             assert await channel._make_request(name, *fields) is False, name
     (link,) = server.endpoint._context.links  # type: ignore[union-attr]  # set by start
-    (server_channel,) = link._conn._channels.values()
+    (server_channel,) = [each for each in link._conn._channels.values() if isinstance(each, asyncssh.SSHServerChannel)]
     assert not server_channel._env
     assert link._conn._agent_listener is None
     control.say(raw_hello())
@@ -93,7 +93,7 @@ async def test_env_is_not_kept_however_often(server: TunnelServer, conn: asyncss
     control.say(raw_hello())
     await control.answer("welcome")
     (link,) = server.endpoint._context.links  # type: ignore[union-attr]  # set by start
-    (server_channel,) = link._conn._channels.values()
+    (server_channel,) = [each for each in link._conn._channels.values() if isinstance(each, asyncssh.SSHServerChannel)]
     assert not server_channel._env
 
 

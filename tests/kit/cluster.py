@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import ipaddress
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -25,7 +25,7 @@ from agent.forward.session import ForwardSession
 from agent.forward.target import ForwardTimeouts, StoreTable, StoreTarget, tls_context
 from agent.policy import METHODS, Rule
 from agent.server.agent_record import AgentRecord
-from agent.server.channel_pool import ChannelLimits, ChannelPool
+from agent.server.channel_limits import ChannelLimits
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway import Gateway
 from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord
@@ -75,7 +75,7 @@ class Link:
     dialer: TcpDialer | None = None
     on_agent: bool = True
     concurrency: int = 8
-    connections_max: int = 50
+    connections_max: int = 100
 
     def route(self, mode: Mode) -> Route:
         """The connection as the gateway has it."""
@@ -179,9 +179,11 @@ class Cluster:
     # -- life ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self.registry = Registry(self._channel_pool)
+        self.registry = Registry(lambda tunnel: self.gateway.pools.make(tunnel))  # noqa: PLW0108 - made below
         self.set_links(self.links)
-        self.gateway = Gateway(self.table, self.registry, self._cloud, limits=self.limits, record=self.records.append)
+        self.gateway = Gateway(
+            self.table, self.registry, self._cloud, self.limits, self.records.append, channels=self.channels
+        )
         await self.gateway.start(LOOPBACK, 0)
         if self.mode == "tunnel":
             await self.start_endpoint()
@@ -277,22 +279,6 @@ class Cluster:
         if (agent_id, secret) != (AGENT_ID, self.secret):
             return None
         return AgentRecord(AGENT_ID, "agent of the test", self.agents, self.plain_store)
-
-    def _channel_pool(self, tunnel: Tunnel) -> ChannelPool:
-        def load(busy: int) -> None:
-            tunnel.in_flight = busy
-
-        opener: Callable[..., Awaitable[None]] = tunnel.open_channel
-        context = self.gateway.context
-        return ChannelPool(
-            opener,
-            context.spawn,
-            nonce=tunnel.nonce,
-            plain=tunnel.plain,
-            limits=self.channels,
-            load=load,
-            on_free=lambda: context.upstreams.wake(tunnel.agent_id),
-        )
 
     def _cloud(self, context: GatewayContext) -> CloudForwarder:
         allowed = [ipaddress.ip_network("127.0.0.0/8")]

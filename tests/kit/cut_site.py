@@ -11,7 +11,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from agent.server.channel_pool import ChannelLimits
+from agent.server.channel_limits import ChannelLimits
 from agent.server.ssh_config import SshConfig
 from agent.tunnel.backoff import BackoffLimits
 from agent.tunnel.config import TunnelConfig

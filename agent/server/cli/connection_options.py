@@ -66,7 +66,7 @@ def connection_options(*, new: bool, saved: bool = True) -> Callable[[F], F]:
             type=int,
             default=default(8),
             show_default=True,
-            help="Requests at the store at once, 1 to 50.",
+            help="Requests at the store at once, 1 to 100.",
         ),
         click.option(
             "--response-timeout",

@@ -30,7 +30,7 @@ from agent.server.operations.store_choice import choose_store_by_asking
 from agent.server.routes import Route
 from agent.store_url import Store
 
-CONCURRENCY_MAX: Final = 50
+CONCURRENCY_MAX: Final = 100  # as many store connections as an agent makes without a setting of its own
 API_KEY_LENGTH: Final = 32  # the column in PrestaShop is varchar(32), and it answers code 18 to any other length
 
 

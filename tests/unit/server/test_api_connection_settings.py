@@ -78,7 +78,7 @@ async def test_a_header_that_is_not_a_connections_to_decide(api: ControlApi, nam
         {"test_method": "DELETE"},
         {"ca_pem": "not a certificate"},
         {"ca_pem": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"},
-        {"concurrency": 51},
+        {"concurrency": 101},
         {"concurrency": 0},
     ],
 )

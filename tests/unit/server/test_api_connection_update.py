@@ -80,13 +80,13 @@ async def test_the_gateway_has_values_and_key_at_once(api: ControlApi) -> None:
         key_in="ws_key",
         methods=["GET"],
         resources=None,
-        concurrency=50,
+        concurrency=100,
         shop_host=None,
     )
     route, _ = api.admits("shop-lyon", key)
     store = Store("https", "other.example", 443, "/shop/", "", "2")
     assert (route.store, route.rule.store, route.api_key) == (store, store, NEW_KEY)
-    assert (route.name, route.key_in, route.concurrency) == ("Shop Paris", "ws_key", 50)
+    assert (route.name, route.key_in, route.concurrency) == ("Shop Paris", "ws_key", 100)
     assert (route.rule.methods, route.rule.resources, route.shop_host) == (frozenset({"GET"}), None, None)
 
 
@@ -107,7 +107,7 @@ async def test_the_gateway_has_values_and_key_at_once(api: ControlApi) -> None:
         ({"api_key": NEW_KEY, "virtual_uri": "a b"}, "store_url"),
         ({"api_key": NEW_KEY, "resources": []}, "resources"),
         ({"api_key": NEW_KEY, "methods": []}, "methods"),
-        ({"api_key": NEW_KEY, "concurrency": 51}, "concurrency"),
+        ({"api_key": NEW_KEY, "concurrency": 101}, "concurrency"),
         ({"api_key": NEW_KEY, "slug": "other"}, "slug"),
         ({"api_key": NEW_KEY, "enabled": False}, "enabled"),
     ],

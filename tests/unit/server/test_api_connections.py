@@ -8,8 +8,12 @@ import pytest
 from sqlalchemy import text, update
 
 from agent.doctor.answer import DUMMY_KEY, ProbeAnswer
+from agent.forward.pool import PoolLimits
+from agent.server.channel_limits import ChannelLimits
 from agent.server.db.tables import CONNECTIONS
+from agent.server.operations.connection_wish import CONCURRENCY_MAX
 from agent.server.operations.connections import find_connection
+from agent.settings import StoreSettings
 from agent.store_url import Store
 from tests.kit.control_plane import API_KEY, ControlApi, ScriptedExchange, control_api
 
@@ -99,7 +103,7 @@ async def test_what_cannot_be_is_refused_by_field_and_changes_nothing(
         ({"methods": ["GET", "CANARY"]}, "methods (value 2 of it) must be 'GET', 'HEAD', "),
         ({"resources": ["CANARY"]}, "resources (value 1 of it) must be a resource of the webservice, such as products"),
         ({"concurrency": "CANARY"}, "concurrency must be a whole number"),
-        ({"concurrency": 51}, "concurrency must be less than or equal to 50"),
+        ({"concurrency": 101}, "concurrency must be less than or equal to 100"),
         ({"id_shop": "CANARY"}, 'id_shop must be the number of a shop, or "all"'),
         ({"name": None}, "name must be text"),
         ({"name": ""}, "name must have at least 1 character"),
@@ -217,3 +221,9 @@ async def test_without_a_running_server_nothing_can_be_tested(api: ControlApi) -
     await api.connection()
     status, problem = await api.call("POST", "connections/shop-lyon/test")
     assert (status, "integration-server serve" in problem["detail"]) == (409, True)
+
+
+def test_one_tunnel_and_an_agent_without_settings_carry_what_a_connection_may_have_at_once() -> None:
+    of_the_agent = StoreSettings.model_fields["max_connections"].default
+    assert CONCURRENCY_MAX <= of_the_agent == PoolLimits().connections_max
+    assert ChannelLimits().channels_max >= CONCURRENCY_MAX

@@ -6,7 +6,8 @@ import asyncio
 
 from agent.errors import AgentOffline, ExchangeError
 from agent.http1 import parse_request_head
-from agent.server.channel_pool import ChannelLimits, ChannelPool
+from agent.server.channel_limits import ChannelLimits
+from agent.server.channel_pool import ChannelPool
 from agent.server.channels import UpstreamChannel
 from agent.server.exchange import Exchange
 from agent.server.gateway_context import GatewayContext, GatewayLimits, GatewayRecord

@@ -59,20 +59,25 @@ async def test_behind_plain_ssh_nothing_is_warmed() -> None:
     assert tunnel.tasks == []
 
 
-async def test_who_waits_for_a_channel_hears_of_each_that_becomes_free() -> None:
+async def test_who_was_sent_away_hears_once_that_a_channel_is_free() -> None:
     tunnel = Tunnel()
     pool = tunnel.pool(warm_min=0, channels_max=2)
     first, second = await pool.open(), await pool.open()
-    was_full = pool.is_full
-    assert tunnel.frees == 0
+    with pytest.raises(ConnectionError, match="no more"):
+        await pool.open()
     first.attach(User())
     first.release()
     assert tunnel.frees == 1
+    assert pool.take() is first
+    with pytest.raises(ConnectionError, match="no more"):
+        await pool.open()
     second.abort()
     second.connection_lost(None)
     assert tunnel.frees == 2, "once for each"
-    assert (was_full, pool.is_full) == (True, False)
+    first.release()
+    assert tunnel.frees == 2, "nobody was sent away since"
+    assert pool.take() is first
     tunnel.refuses = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError, match="refused"):
         await pool.open()
     assert tunnel.frees == 2, "a refused channel is no free one"

@@ -8,7 +8,8 @@ import pytest
 
 from agent.errors import AgentOffline, ConnectionBusy, PolicyDenied, ServerDraining
 from agent.policy import METHODS, Rule
-from agent.server.channel_pool import ChannelLimits, ChannelPool
+from agent.server.channel_limits import ChannelLimits
+from agent.server.channel_pools import ChannelPools
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, GatewayLimits, Phase
 from agent.server.registry import Registry
@@ -26,9 +27,16 @@ LYON: Route = route(mode="on-premise", agent_id="a")
 
 
 class Link:
-    """A tunnel's link; opens memory channels to an agent that the test plays."""
+    """A tunnel's link; opens memory channels to an agent that the test plays, when ``answers`` is set."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.asked = 0
 
     async def open_channel(self, session: ByteSession) -> None:
+        self.asked += 1
+        await self.answers.wait()
         await asyncio.sleep(0)
         session.connection_made(MemoryChannel(session))
 
@@ -42,29 +50,22 @@ class Link:
 class Bench:
     """Upstreams over a registry, without SSH; ``now`` is the wall clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels_max: int = 1, warm_min: int = 0) -> None:
         self.now = 1_000_000.0
         self.table = table_of(LYON)
         limits = GatewayLimits(park_s=0.2, park_drain_s=0.4)
         self.context = GatewayContext(self.table, limits, lambda _record: None)
         self.cloud = CloudForwarder(self.context.spawn)
-        self.registry = Registry(self._pool, lambda: self.now)
+        channels = ChannelLimits(channels_max=channels_max, warm_min=warm_min)
+        self.registry = Registry(ChannelPools(self.context, channels).make, lambda: self.now)
         self.upstreams = Upstreams(self.context, self.registry, self.cloud, lambda: self.now)
         self.context.upstreams = self.upstreams
 
-    def add_tunnel(self, instance: str = "i") -> Tunnel:
+    def add_tunnel(self, instance: str = "i", index: int = 0) -> Tunnel:
         rules = (Rule(LYON.store, frozenset(METHODS), None),)
-        tunnel = Tunnel("a", "agent", instance, 0, False, b"n", rules, "peer", "1", "host", self.now, Link())
+        tunnel = Tunnel("a", "agent", instance, index, False, b"n", rules, "peer", "1", "host", self.now, Link())
         self.registry.add(tunnel)
         return tunnel
-
-    def _pool(self, tunnel: Tunnel) -> ChannelPool:
-        return ChannelPool(
-            tunnel.open_channel,
-            self.context.spawn,
-            limits=ChannelLimits(channels_max=1, warm_min=0),
-            on_free=lambda: self.upstreams.wake(tunnel.agent_id),
-        )
 
 
 @pytest.fixture
@@ -167,3 +168,68 @@ async def test_a_defect_on_the_way_is_an_answer_and_not_a_wait_for_ever(bench: B
     with pytest.raises(AgentOffline, match="failed inside the gateway"):
         await bench.upstreams.find(LYON, for_write=False)
     assert bench.upstreams._waiters == {}
+
+
+async def test_a_burst_is_spread_over_the_tunnels() -> None:
+    bench = Bench(channels_max=256, warm_min=2)
+    tunnels = [bench.add_tunnel(index=0), bench.add_tunnel(index=1)]
+    links = [tunnel.link for tunnel in tunnels if isinstance(tunnel.link, Link)]
+    for link in links:
+        link.answers.clear()
+    warm = [bench.upstreams.take(LYON, for_write=False) for _ in range(2)]
+    finding = [asyncio.create_task(bench.upstreams.find(LYON, for_write=False)) for _ in range(64)]
+    await until(lambda: sum(tunnel.in_flight for tunnel in tunnels) == 64)
+    assert [tunnel.in_flight for tunnel in tunnels] == [32, 32]
+    for link in links:
+        link.answers.set()
+    channels = await asyncio.wait_for(asyncio.gather(*finding), 5)
+    assert [tunnel.channels.busy_count for tunnel in tunnels] == [32, 32]
+    assert len(set(channels)) == 64
+    assert warm == [None, None]
+    for channel in channels:
+        channel.release()
+    assert [tunnel.in_flight for tunnel in tunnels] == [0, 0]
+    again = [bench.upstreams.take(LYON, for_write=False) for _ in range(64)]
+    assert None not in again, "none was closed when it came back"
+    assert [tunnel.in_flight for tunnel in tunnels] == [32, 32]
+    await bench.context.close()
+
+
+async def test_who_waits_for_the_agent_gets_the_first_channels_of_its_new_tunnel() -> None:
+    bench = Bench(channels_max=256, warm_min=2)
+    bench.context.limits = GatewayLimits(park_s=60)
+    bench.registry.remove(bench.add_tunnel(), "cut")
+    waiting = [asyncio.create_task(bench.upstreams.find(LYON, for_write=True)) for _ in range(5)]
+    await until(lambda: bench.upstreams.parked_count == 5)
+    link = bench.add_tunnel().link
+    assert isinstance(link, Link)
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert link.asked == 7, "one each, that which was on its way among them, and two to spare"
+    await bench.context.close()
+
+
+async def test_a_server_that_leaves_warms_nothing() -> None:
+    bench = Bench(warm_min=2)
+    bench.context.phase = Phase.REFUSING
+    bench.add_tunnel()
+    assert not bench.context._tasks
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(drains: bool) -> None:
+    bench = Bench(channels_max=256)
+    first = bench.add_tunnel(index=0)
+    assert isinstance(first.link, Link)
+    first.link.answers.clear()
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
+    await until(lambda: first.in_flight == 1)
+    second = bench.add_tunnel(index=1)
+    if drains:
+        bench.registry.set_draining(first, "restart")
+    else:
+        bench.registry.set_leaving(first, "restart")
+        first.link.answers.set()
+    channel = await asyncio.wait_for(waiting, 5)
+    assert channel.pool is (second if drains else first).channels
+    assert (first.in_flight, second.in_flight) == ((0, 1) if drains else (1, 0))
+    await bench.context.close()

@@ -40,10 +40,10 @@ class Link:
 class Pool:
     """What a pool factory makes."""
 
-    def __init__(self, tunnel: Tunnel) -> None:
-        self.tunnel = tunnel
-        self.closed = 0
-        self.idle_count, self.busy_count = 2, 1
+    closed, retired, idle_count, busy_count = 0, "", 2, 1
+
+    def retire(self, *, is_draining: bool) -> None:
+        self.retired = "drains" if is_draining else "leaves"
 
     def close(self) -> None:
         self.closed += 1
@@ -51,7 +51,7 @@ class Pool:
 
 @pytest.fixture
 def registry() -> Registry:
-    return Registry(Pool, clock=lambda: 5000.0)
+    return Registry(lambda _tunnel: Pool(), clock=lambda: 5000.0)
 
 
 def make(registry: Registry, instance: str = "i1", index: int = 0, stores: tuple[Store, ...] = (SHOP,)) -> Tunnel:
@@ -91,7 +91,7 @@ def test_a_draining_tunnel_is_not_chosen(registry: Registry) -> None:
     tunnel = make(registry)
     registry.add(tunnel)
     registry.set_draining(tunnel, "restart")
-    assert registry.eligible("a", SHOP) == []
+    assert (registry.eligible("a", SHOP), tunnel.channels.retired) == ([], "drains")
     assert registry.tunnels("a") == (tunnel,)
 
 
@@ -101,7 +101,7 @@ def test_one_that_leaves_soon_is_chosen_only_where_no_other_can_serve(registry: 
     registry.add(other)
     other.in_flight = 7
     registry.set_leaving(leaving, "restart")
-    assert registry.eligible("a", SHOP) == [other]
+    assert (registry.eligible("a", SHOP), leaving.channels.retired) == ([other], "leaves")
     registry.set_draining(other, "restart")
     assert registry.eligible("a", SHOP) == [leaving]
     registry.set_draining(leaving, "restart")

@@ -12,6 +12,7 @@ from agent.server.operations import connection_changes as changes
 from agent.server.operations.agent_opening import AgentOpening, agent_opening
 from agent.server.operations.agents import get_agent, list_agents
 from agent.server.operations.client_keys import list_client_keys
+from agent.server.operations.connection_wish import CONCURRENCY_MAX
 from agent.server.operations.connections import get_connection, list_connections
 from agent.server.operations.failures import OperationError
 from agent.server.operations.paging import Paging
@@ -238,6 +239,7 @@ async def _form(
         installed=[agent for agent in agents if agent.last_heartbeat_at is not None],
         waiting=[agent for agent in agents if agent.last_heartbeat_at is None],
         methods=METHODS,
+        concurrency_max=CONCURRENCY_MAX,
         is_advanced=bool(ADVANCED & set(errors)),
         slug=slug,
         base=base,
