@@ -19,6 +19,7 @@ from agent.tunnel.messages import Goodbye
 
 log = structlog.get_logger("agent")
 
+IN_FLIGHT: Final = attrgetter("in_flight")
 SERVED_MAX: Final = 1024
 """Stores that are remembered per agent: whoever has its token can name ever new ones."""
 
@@ -96,7 +97,7 @@ class Registry:
         found = [tunnel for tunnel in self._tunnels.get(agent_id, ()) if not tunnel.draining and tunnel.serves(store)]
         if len(found) > 1:
             found = [tunnel for tunnel in found if not tunnel.leaving] or found
-            found.sort(key=attrgetter("in_flight"))
+            found.sort(key=IN_FLIGHT)
         return found
 
     def tunnels(self, agent_id: str) -> tuple[Tunnel, ...]:

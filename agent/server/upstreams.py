@@ -17,8 +17,9 @@ from agent.server.channel_pool import ChannelPool
 from agent.server.channels import UpstreamChannel
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, Phase
-from agent.server.registry import LastSeen, Registry
+from agent.server.registry import IN_FLIGHT, LastSeen, Registry, RegistryEvent
 from agent.server.routes import Route
+from agent.server.tunnel import Tunnel
 from agent.store_command import add_command
 
 _LOG = structlog.get_logger()
@@ -41,7 +42,8 @@ class Upstreams:
         self._started_at = clock()
         self._parked: Counter[str] = Counter()
         self._waiters: dict[str, dict[asyncio.Event, None]] = {}  # in the order in which they came
-        self._unsubscribe = registry.subscribe(lambda event: self.wake(event.tunnel.agent_id))
+        self._serving: dict[Route, list[Tunnel]] = {}  # forgotten whenever a tunnel or a route changes
+        self._unsubscribe = registry.subscribe(self._tunnel_changed)
         context.table.on_replace.append(self._routes_replaced)
 
     @property
@@ -53,7 +55,14 @@ class Upstreams:
         """A warm channel, if there is one; ``for_write``: for an exchange that cannot be sent a second time."""
         if route.mode == "cloud":
             return self._cloud.pool(route).take(for_write=for_write)
-        for tunnel in self._registry.eligible(route.agent_id or "", route.store):
+        tunnels = self._serving.get(route)
+        if tunnels is None:
+            tunnels = self._registry.eligible(route.agent_id or "", route.store)
+            if self._context.table.route(route.connection_id) is route:  # else a test of one that is not saved
+                self._serving[route] = tunnels
+        elif len(tunnels) > 1:
+            tunnels.sort(key=IN_FLIGHT)
+        for tunnel in tunnels:
             pool: ChannelPool | None = tunnel.channels
             channel = pool.take(for_write=for_write) if pool is not None else None
             if channel is not None:
@@ -177,7 +186,12 @@ class Upstreams:
         # The wall clock may have been put right meanwhile, by any amount.
         return min(limit, max(0.0, seen.at + limit - self._clock()))
 
+    def _tunnel_changed(self, event: RegistryEvent) -> None:
+        self._serving.clear()
+        self.wake(event.tunnel.agent_id)
+
     def _routes_replaced(self) -> None:
+        self._serving.clear()
         table = self._context.table
         self._cloud.keep(lambda connection_id: table.route(connection_id) is not None)
         self._context.forget_gone_routes()

@@ -33,7 +33,7 @@ _WS_KEY = re.compile(r"([?&])ws_key=[^&]*(&|$)")
 
 
 def store_head(placed: Placed, request_id: str) -> bytes:
-    """The request head at the store: own Host and key, then what may pass in its order and case, then the request id."""
+    """The request head at the store: own Host and key, what may pass in its order and case, the request id."""
     request, route = placed.exchange.request, placed.route
     lines = [
         f"{request.method} {store_target(placed)} HTTP/1.1",
