@@ -58,6 +58,7 @@ class FastPath:
         "_queued_bytes",
         "_sealing",
         "_takes_lines",
+        "_windows",
         "budget",
         "packets_received",
         "packets_sent",
@@ -67,6 +68,7 @@ class FastPath:
     def __init__(self, conn: SSHConnection, budget: WindowBudget = PROCESS_BUDGET) -> None:
         self._conn = conn
         self.budget = budget
+        self._windows = WindowBudget(WINDOWS_MAX_BYTES)
         self._sealing: PacketSeal | None = None
         self._opening: PacketSeal | None = None
         self._queue: list[bytes] = []
@@ -235,13 +237,22 @@ class FastPath:
     def measured(self, round_trip_s: float) -> None:
         """A round trip through this connection took so long; the shortest counts, for others waited behind data."""
         if round_trip_s > 0:
+            is_first = not self.round_trip_s
             self.round_trip_s = min(self.round_trip_s or ROUND_TRIP_MAX_S, round_trip_s)
+            for channel in self._conn._channels.values() if is_first else ():
+                if isinstance(channel, FastChannel):
+                    channel.line_measured()
 
-    def window_room_bytes(self) -> int:
+    def window_room_bytes(self, *, to_start: bool = False) -> int:
         """By how much a window may still grow, for this connection's sake and for the process's."""
-        channels = self._conn._channels.values()
-        windows = sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
-        return min(WINDOWS_MAX_BYTES - windows, self.budget.room_bytes)
+        if to_start:
+            return max(min(self._windows.start_room_bytes, self.budget.start_room_bytes), 0)
+        return max(min(self._windows.room_bytes, self.budget.room_bytes), 0)
+
+    def take_window_bytes(self, size: int) -> None:
+        """A window has grown by so much; less than 0: it has shrunk."""
+        self._windows.taken_bytes += size
+        self.budget.taken_bytes += size
 
 
 def install(conn: SSHConnection) -> FastPath | None:
