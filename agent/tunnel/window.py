@@ -20,11 +20,11 @@ WINDOWS_MAX_BYTES: Final = 64 << 20
 GROWTH_MAX_BYTES: Final = 256 << 20
 """By which all windows of a process together may have grown: a server has many connections, and 1 GB of memory."""
 
-START_MAX_BYTES: Final = 8 << 20
+START_MAX_BYTES: Final = 16 << 20
 """Of a channel that has carried nothing yet."""
 
-START_BYTES_PER_S: Final = 80_000_000
-"""What a new channel may carry in its first round trip."""
+START_BYTES_PER_S: Final = 125_000_000
+"""What a new channel may carry in its first round trip: 1 Gbit/s."""
 
 LOOK_BYTES: Final = 512 * 1024
 """Looked at so often: 4 ms at 1 Gbit/s, twice what is read in one turn of the loop."""

@@ -24,9 +24,9 @@ BASE = 2 * MIB
     ("round_trip_s", "room", "then"),
     [
         (0.0, 64 * MIB, BASE),  # nobody knows how long the line is
-        (0.02, 64 * MIB, BASE),  # at 1 Gbit/s it takes 17 ms to send that
-        (0.05, 64 * MIB, 4_000_000),
-        (0.1, 64 * MIB, 8_000_000),
+        (0.016, 64 * MIB, BASE),  # at 1 Gbit/s it takes 17 ms to send that
+        (0.05, 64 * MIB, 6_250_000),
+        (0.1, 64 * MIB, 12_500_000),
         (0.2, 64 * MIB, START_MAX_BYTES),
         (0.2, MIB, BASE + MIB),
         (0.2, 0, BASE),
