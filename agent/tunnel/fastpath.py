@@ -10,7 +10,8 @@ What it does on one connection, once both ends are logged in and while AES-GCM w
 A packet that is anything but plain and genuine (another type, a bad tag, a wrong length, an unknown or closed channel,
 a window exceeded) stays in the buffer and asyncssh takes it from there, so that its checks, its errors and its key
 exchanges are its own. Three methods are replaced, on the instance: ``send_packet``, ``_recv_pkthdr``,
-``create_tcp_channel``. The binary packet protocol is RFC 4253 6, its AES-GCM form RFC 5647 7.
+``create_tcp_channel``; and the transport's protocol, see ``fast_reader``. The binary packet protocol is RFC 4253 6, its
+AES-GCM form RFC 5647 7.
 
 Three differences remain: these packets are not in asyncssh's debug log; what was written in the same turn of the loop
 before an abort is dropped for certain; and after an abort or a disconnect nothing that came before is delivered.
@@ -31,7 +32,9 @@ from asyncssh.encryption import GCMEncryption
 from asyncssh.misc import ProtocolError
 from asyncssh.packet import PacketDecodeError
 
+from agent.joined_writes import takes_lines
 from agent.tunnel.fast_channel import FastChannel
+from agent.tunnel.fast_reader import FastReader
 from agent.tunnel.fastpath_check import obstacle
 from agent.tunnel.packet_seal import BLOCK_BYTES, LENGTH_BYTES, TAG_BYTES, PacketSeal
 from agent.tunnel.window import PROCESS_BUDGET, ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES, WindowBudget
@@ -75,8 +78,7 @@ class FastPath:
         self._queued_bytes = 0
         # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
         self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
-        # asyncio's own writelines forgets back-pressure and lost connections in Python 3.12 and 3.13 (CVE-2024-12254).
-        self._takes_lines = type(conn._transport).__module__.startswith("uvloop")
+        self._takes_lines = takes_lines(conn._transport)
         self.round_trip_s = 0.0
         self.packets_sent = 0
         self.packets_received = 0
@@ -124,7 +126,11 @@ class FastPath:
         if not queue:
             conn._loop.call_soon(self.flush)
             self._queued_bytes = 0
-        queue.append(header + sealing.seal(header, packet))  # type: ignore[union-attr]  # may_send has set it
+        sealed = sealing.seal(header, packet)  # type: ignore[union-attr]  # may_send has set it
+        if size < _JOIN_MAX_BYTES:
+            queue.append(header + sealed)
+        else:
+            queue += (header, sealed)
         self._queued_bytes += size
         conn._send_seq = (conn._send_seq + 1) & 0xFFFFFFFF
         conn._rekey_bytes_sent += size
@@ -169,10 +175,10 @@ class FastPath:
         opening = conn._recv_encryption
         if opening is not self._opening or opening is None:
             if type(opening) is not GCMEncryption:
-                return SSHConnection._recv_pkthdr(conn)
+                return self._leave()
             opening = conn._recv_encryption = self._opening = PacketSeal(opening)
         if conn._decompressor is not None:
-            return SSHConnection._recv_pkthdr(conn)
+            return self._leave()
         data = conn._inpbuf
         view = memoryview(data)
         at, end, size_max = 0, len(data), conn._max_recv_pktlen
@@ -206,7 +212,12 @@ class FastPath:
             raise ProtocolError(str(error)) from None
         finally:
             conn._inpbuf = data[at:]
-        return SSHConnection._recv_pkthdr(conn)
+        return self._leave()
+
+    def _leave(self) -> bool:
+        """What is here goes asyncssh's own way, which takes bytes and not a view of ``FastReader``."""
+        self._conn._inpbuf = bytes(self._conn._inpbuf)
+        return SSHConnection._recv_pkthdr(self._conn)
 
     def _channel_of(self, packet: bytes) -> SSHChannel[Any] | None:
         """The channel of one of the two kinds of packets that asyncssh would take without a word; None: its own way."""
@@ -266,4 +277,6 @@ def install(conn: SSHConnection) -> FastPath | None:
     conn.send_packet = path.send_packet  # type: ignore[method-assign]
     conn._recv_pkthdr = path.receive  # type: ignore[method-assign]
     conn.create_tcp_channel = path.create_tcp_channel  # type: ignore[method-assign]
+    if conn._transport is not None:
+        conn._transport.set_protocol(FastReader(conn, path.receive))
     return path
