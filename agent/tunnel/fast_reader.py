@@ -17,7 +17,7 @@ from asyncssh.connection import SSHConnection
 READ_MAX_BYTES: Final = 256 * 1024
 """As uvloop reads, and asyncio."""
 
-HELD_MAX_BYTES: Final = 128 * 1024
+HELD_MAX_BYTES: Final = 192 * 1024
 """The part of a packet that is put in front of the next read; what is longer is joined as asyncssh always does."""
 
 _SMALL_BYTES: Final = 8 * 1024
