@@ -60,6 +60,7 @@ class FastPath:
         "_queue",
         "_queued_bytes",
         "_sealing",
+        "_seen_packets",
         "_takes_lines",
         "_windows",
         "budget",
@@ -79,6 +80,7 @@ class FastPath:
         # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
         self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
         self._takes_lines = takes_lines(conn._transport)
+        self._seen_packets = 0
         self.round_trip_s = 0.0
         self.packets_sent = 0
         self.packets_received = 0
@@ -235,6 +237,14 @@ class FastPath:
         size = int.from_bytes(packet[6:_HEAD_BYTES], "big")
         return channel if behind == _HEAD_BYTES + size and 0 < size <= channel._recv_window else None
 
+    def rest(self) -> None:
+        """Asked now and then: without a packet since the last time, what the next one can make anew is let go."""
+        before, self._seen_packets = self._seen_packets, self.packets_sent + self.packets_received
+        if self._seen_packets == before:
+            for seal in (self._sealing, self._opening):
+                if seal is not None:
+                    seal.rest()
+
     # -- channels ------------------------------------------------------------------------------------------------
 
     def create_tcp_channel(
@@ -274,6 +284,8 @@ def install(conn: SSHConnection) -> FastPath | None:
     if obstacle(conn):
         return None
     path = FastPath(conn)
+    if conn._kex_complete:  # they were signed; the next exchange of keys has its own, and these take 2 kB
+        conn._client_kexinit = conn._server_kexinit = b""
     conn.send_packet = path.send_packet  # type: ignore[method-assign]
     conn._recv_pkthdr = path.receive  # type: ignore[method-assign]
     conn.create_tcp_channel = path.create_tcp_channel  # type: ignore[method-assign]
