@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from agent.joined_writes import JoinedWrites
+
 
 class OriginUser(Protocol):
     """The exchange that uses a connection to the store at this moment."""
@@ -37,6 +39,7 @@ class OriginConnection(asyncio.Protocol):
     def __init__(self, gone: Callable[[OriginConnection], None]) -> None:
         self._gone = gone
         self._transport: asyncio.Transport | None = None
+        self._out: JoinedWrites  # set by connection_made, before which nobody has it
         self._paused = False
         self.user: OriginUser | None = None
         self.uses = 0
@@ -52,8 +55,8 @@ class OriginConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes of the request."""
-        if self._transport is not None and not self.closed:
-            self._transport.write(data)
+        if not self.closed:
+            self._out.write(data)
 
     def pause_reading(self) -> None:
         """Hold the answer back; the store feels it by TCP. Idempotent."""
@@ -79,6 +82,7 @@ class OriginConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected, and TLS is done where it is asked for."""
         self._transport = cast(asyncio.Transport, transport)
+        self._out = JoinedWrites(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the store. Without an exchange nobody asked for them, and nothing after them can be trusted."""

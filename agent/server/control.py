@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import asyncssh
 import structlog
@@ -63,6 +63,18 @@ def control_channel(conn: asyncssh.SSHServerConnection) -> asyncssh.SSHServerCha
     return channel
 
 
+class _Greeting(NamedTuple):
+    """What is kept of a hello: the whole of it costs 2.5 kB per tunnel."""
+
+    instance_id: str
+    tunnel_index: int
+    kind: str
+
+    @classmethod
+    def of(cls, hello: Hello) -> Self:
+        return cls(hello.instance_id, hello.tunnel_index, hello.kind)
+
+
 class AgentConversation:
     """Hello, heartbeats, drain and bye of one connection."""
 
@@ -73,7 +85,7 @@ class AgentConversation:
         self._version = context.version
         self._link = link
         self._turned_away = context.turned_away
-        self._hello: Hello | None = None
+        self._hello: _Greeting | None = None
         self.stream = ControlStream(self._message, link.broken)
 
     def _message(self, message: Message) -> None:
@@ -113,7 +125,7 @@ class AgentConversation:
         if serves and not self._link.forward_granted:
             self._link.broken("A hello came before the forward of store:80.")
             return
-        self._hello = hello
+        self._hello = _Greeting.of(hello)
         if not self._record.enabled:
             self._turned_away[Goodbye.DISABLED] += 1
             log.info("agent.turned_away", **self._link.names(), reason="disabled")
@@ -141,9 +153,9 @@ class AgentConversation:
             log.info("agent.probe", **self._link.names(), host=printable(hello.host))
             self._link.set_deadline(self._config.probe_limit_s, "probe over")
 
-    def _greet_again(self, hello: Hello, first: Hello) -> None:
+    def _greet_again(self, hello: Hello, first: _Greeting) -> None:
         """The agent reloaded its settings: same identity, perhaps other stores."""
-        if (hello.instance_id, hello.tunnel_index, hello.kind) != (first.instance_id, first.tunnel_index, first.kind):
+        if _Greeting.of(hello) != first:
             self._link.broken("A second hello has another identity.")
         elif self._link.tunnel is not None:
             self._link.tunnel.set_rules(hello.rules, hello.paused)

@@ -243,6 +243,7 @@ class AgentLink(PasswordLogin):
             return  # before the login asyncssh's time-out is at work
         reason = self._pulse.verdict(awake_s)
         if reason is None:
+            self._acceleration.rest()  # a server has many tunnels at rest
             return
         log.warning("tunnel.silent", **self.names(), reason=reason)
         if self.tunnel is not None:

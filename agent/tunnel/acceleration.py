@@ -39,6 +39,11 @@ class Acceleration:
         if self.path is not None:
             self.path.measured(round_trip_s)
 
+    def rest(self) -> None:
+        """See ``FastPath.rest``."""
+        if self.path is not None:
+            self.path.rest()
+
     def log_fields(self) -> dict[str, bool | str]:
         """For ``tunnel.ready``."""
         return {"fast_path": True} if self.path is not None else {"fast_path": False, "fast_path_reason": self.reason}

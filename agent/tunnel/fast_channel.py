@@ -8,12 +8,17 @@ from typing import Final, Protocol
 
 from asyncssh.channel import SSHTCPChannel
 from asyncssh.connection import SSHConnection
+from asyncssh.constants import MSG_CHANNEL_WINDOW_ADJUST
+from asyncssh.packet import UInt32
 
-from agent.tunnel.window import WindowBudget, next_window_bytes
+from agent.tunnel.window import LOOK_BYTES, grown_window_bytes, kept_window_bytes, start_window_bytes
 
 _PIECE_BYTES: Final = 4096
 """What is held back for a paused reader is joined to pieces of this size: each costs 100 bytes, and a peer may send
 one byte at a time."""
+
+_REST_S: Final = 2.0
+"""Without a look: what comes then is measured anew."""
 
 
 class PacketPath(Protocol):
@@ -28,14 +33,15 @@ class PacketPath(Protocol):
     def settle(self) -> None:
         """Write what was put, when it is much; the transport may then pause its sources."""
 
-    budget: WindowBudget
-
     @property
     def round_trip_s(self) -> float:
         """The shortest one that was measured; 0 while none was."""
 
-    def window_room_bytes(self) -> int:
-        """By how much the windows of all its channels together may still grow."""
+    def window_room_bytes(self, *, to_start: bool = False) -> int:
+        """By how much a window may still grow; ``to_start``: that of a channel which has carried nothing yet."""
+
+    def take_window_bytes(self, size: int) -> None:
+        """A window has grown by so much; less than 0: it has shrunk."""
 
 
 class FastChannel(SSHTCPChannel[bytes]):
@@ -54,8 +60,11 @@ class FastChannel(SSHTCPChannel[bytes]):
         super().__init__(conn, loop, encoding, errors, window, max_pktsize)
         self.path = path
         self._base_window = window
-        self._announced_at = self._paused_at = time.monotonic()
+        self._announced_at = self._looked_at = self._paused_at = time.monotonic()
         self._paused_s = 0.0
+        self._resize(self._start_window())
+        self._recv_window = self._init_recv_window
+        self._look_from(self._recv_window)
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
@@ -82,23 +91,66 @@ class FastChannel(SSHTCPChannel[bytes]):
         super()._accept_data(data, datatype)
 
     def _deliver_data(self, data: bytes, datatype: int | None) -> None:
-        if self._recv_window < self._init_recv_window // 2:  # asyncssh is about to announce what is missing
-            now, before = time.monotonic(), self._init_recv_window
-            self._init_recv_window = next_window_bytes(
-                before,
-                self._base_window,
-                elapsed_s=now - self._announced_at,
-                paused_s=self._paused_s,
-                round_trip_s=self.path.round_trip_s,
-                room_bytes=self.path.window_room_bytes(),
-            )
-            self.path.budget.taken_bytes += self._init_recv_window - before
-            self._announced_at, self._paused_s = now, 0.0
+        if self._recv_window < self._look_below:
+            self._look()
         super()._deliver_data(data, datatype)
 
+    def line_measured(self) -> None:
+        """The round trip has become known: begin with the window that such a line deserves."""
+        window, before = self._start_window(), self._init_recv_window
+        if window > before and self._recv_state == self._send_state == "open":
+            self._resize(window)
+            self._announce(window - before)
+            self._look_from(self._recv_window)
+
+    def _look(self) -> None:
+        """Resize the window after what came since the last look, and announce it; asyncssh would at the half."""
+        now, before, left, path = time.monotonic(), self._init_recv_window, self._recv_window, self.path
+        elapsed_s, round_trip_s = now - self._announced_at, path.round_trip_s
+        window = before
+        if self._paused_s <= elapsed_s / 8:
+            window = grown_window_bytes(
+                before,
+                read_bytes=self._looked_window - left,
+                elapsed_s=now - self._looked_at,
+                round_trip_s=round_trip_s,
+                room_bytes=path.window_room_bytes(),
+            )
+        is_half = left < before // 2
+        if is_half and window == before:
+            window = kept_window_bytes(
+                before, self._base_window, elapsed_s=elapsed_s, paused_s=self._paused_s, round_trip_s=round_trip_s
+            )
+        if window != before:
+            self._resize(window)
+        if left < window // 2:
+            self._announce(window - left)
+        if is_half or now - self._looked_at > _REST_S:
+            self._announced_at, self._paused_s = now, 0.0
+        self._looked_at = now
+        self._look_from(self._recv_window)
+
+    def _look_from(self, window: int) -> None:
+        self._looked_window = window
+        whole = self._init_recv_window
+        # Never behind the half, at which asyncssh would announce what is missing, unseen.
+        self._look_below = max(window - min(LOOK_BYTES, whole // 4), (whole + 1) // 2)
+
+    def _start_window(self) -> int:
+        path = self.path
+        room_bytes = path.window_room_bytes(to_start=True)
+        return start_window_bytes(self._base_window, round_trip_s=path.round_trip_s, room_bytes=room_bytes)
+
+    def _resize(self, window: int) -> None:
+        self.path.take_window_bytes(window - self._init_recv_window)
+        self._init_recv_window = window
+
+    def _announce(self, missing: int) -> None:
+        self._recv_window += missing
+        self.send_packet(MSG_CHANNEL_WINDOW_ADJUST, UInt32(missing))
+
     def _cleanup(self, exc: Exception | None = None) -> None:
-        self.path.budget.taken_bytes -= self._init_recv_window - self._base_window
-        self._init_recv_window = self._base_window
+        self._resize(self._base_window)
         super()._cleanup(exc)
 
     # -- sending -------------------------------------------------------------------------------------------------

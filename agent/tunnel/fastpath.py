@@ -10,7 +10,8 @@ What it does on one connection, once both ends are logged in and while AES-GCM w
 A packet that is anything but plain and genuine (another type, a bad tag, a wrong length, an unknown or closed channel,
 a window exceeded) stays in the buffer and asyncssh takes it from there, so that its checks, its errors and its key
 exchanges are its own. Three methods are replaced, on the instance: ``send_packet``, ``_recv_pkthdr``,
-``create_tcp_channel``. The binary packet protocol is RFC 4253 6, its AES-GCM form RFC 5647 7.
+``create_tcp_channel``; and the transport's protocol, see ``fast_reader``. The binary packet protocol is RFC 4253 6, its
+AES-GCM form RFC 5647 7.
 
 Three differences remain: these packets are not in asyncssh's debug log; what was written in the same turn of the loop
 before an abort is dropped for certain; and after an abort or a disconnect nothing that came before is delivered.
@@ -31,7 +32,9 @@ from asyncssh.encryption import GCMEncryption
 from asyncssh.misc import ProtocolError
 from asyncssh.packet import PacketDecodeError
 
+from agent.joined_writes import takes_lines
 from agent.tunnel.fast_channel import FastChannel
+from agent.tunnel.fast_reader import FastReader
 from agent.tunnel.fastpath_check import obstacle
 from agent.tunnel.packet_seal import BLOCK_BYTES, LENGTH_BYTES, TAG_BYTES, PacketSeal
 from agent.tunnel.window import PROCESS_BUDGET, ROUND_TRIP_MAX_S, WINDOWS_MAX_BYTES, WindowBudget
@@ -57,7 +60,9 @@ class FastPath:
         "_queue",
         "_queued_bytes",
         "_sealing",
+        "_seen_packets",
         "_takes_lines",
+        "_windows",
         "budget",
         "packets_received",
         "packets_sent",
@@ -67,14 +72,15 @@ class FastPath:
     def __init__(self, conn: SSHConnection, budget: WindowBudget = PROCESS_BUDGET) -> None:
         self._conn = conn
         self.budget = budget
+        self._windows = WindowBudget(WINDOWS_MAX_BYTES)
         self._sealing: PacketSeal | None = None
         self._opening: PacketSeal | None = None
         self._queue: list[bytes] = []
         self._queued_bytes = 0
         # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
         self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
-        # asyncio's own writelines forgets back-pressure and lost connections in Python 3.12 and 3.13 (CVE-2024-12254).
-        self._takes_lines = type(conn._transport).__module__.startswith("uvloop")
+        self._takes_lines = takes_lines(conn._transport)
+        self._seen_packets = 0
         self.round_trip_s = 0.0
         self.packets_sent = 0
         self.packets_received = 0
@@ -122,7 +128,11 @@ class FastPath:
         if not queue:
             conn._loop.call_soon(self.flush)
             self._queued_bytes = 0
-        queue.append(header + sealing.seal(header, packet))  # type: ignore[union-attr]  # may_send has set it
+        sealed = sealing.seal(header, packet)  # type: ignore[union-attr]  # may_send has set it
+        if size < _JOIN_MAX_BYTES:
+            queue.append(header + sealed)
+        else:
+            queue += (header, sealed)
         self._queued_bytes += size
         conn._send_seq = (conn._send_seq + 1) & 0xFFFFFFFF
         conn._rekey_bytes_sent += size
@@ -167,10 +177,10 @@ class FastPath:
         opening = conn._recv_encryption
         if opening is not self._opening or opening is None:
             if type(opening) is not GCMEncryption:
-                return SSHConnection._recv_pkthdr(conn)
+                return self._leave()
             opening = conn._recv_encryption = self._opening = PacketSeal(opening)
         if conn._decompressor is not None:
-            return SSHConnection._recv_pkthdr(conn)
+            return self._leave()
         data = conn._inpbuf
         view = memoryview(data)
         at, end, size_max = 0, len(data), conn._max_recv_pktlen
@@ -204,7 +214,12 @@ class FastPath:
             raise ProtocolError(str(error)) from None
         finally:
             conn._inpbuf = data[at:]
-        return SSHConnection._recv_pkthdr(conn)
+        return self._leave()
+
+    def _leave(self) -> bool:
+        """What is here goes asyncssh's own way, which takes bytes and not a view of ``FastReader``."""
+        self._conn._inpbuf = bytes(self._conn._inpbuf)
+        return SSHConnection._recv_pkthdr(self._conn)
 
     def _channel_of(self, packet: bytes) -> SSHChannel[Any] | None:
         """The channel of one of the two kinds of packets that asyncssh would take without a word; None: its own way."""
@@ -222,6 +237,14 @@ class FastPath:
         size = int.from_bytes(packet[6:_HEAD_BYTES], "big")
         return channel if behind == _HEAD_BYTES + size and 0 < size <= channel._recv_window else None
 
+    def rest(self) -> None:
+        """Asked now and then: without a packet since the last time, what the next one can make anew is let go."""
+        before, self._seen_packets = self._seen_packets, self.packets_sent + self.packets_received
+        if self._seen_packets == before:
+            for seal in (self._sealing, self._opening):
+                if seal is not None:
+                    seal.rest()
+
     # -- channels ------------------------------------------------------------------------------------------------
 
     def create_tcp_channel(
@@ -235,13 +258,22 @@ class FastPath:
     def measured(self, round_trip_s: float) -> None:
         """A round trip through this connection took so long; the shortest counts, for others waited behind data."""
         if round_trip_s > 0:
+            is_first = not self.round_trip_s
             self.round_trip_s = min(self.round_trip_s or ROUND_TRIP_MAX_S, round_trip_s)
+            for channel in self._conn._channels.values() if is_first else ():
+                if isinstance(channel, FastChannel):
+                    channel.line_measured()
 
-    def window_room_bytes(self) -> int:
+    def window_room_bytes(self, *, to_start: bool = False) -> int:
         """By how much a window may still grow, for this connection's sake and for the process's."""
-        channels = self._conn._channels.values()
-        windows = sum(each._init_recv_window for each in channels if isinstance(each, FastChannel))
-        return min(WINDOWS_MAX_BYTES - windows, self.budget.room_bytes)
+        if to_start:
+            return max(min(self._windows.start_room_bytes, self.budget.start_room_bytes), 0)
+        return max(min(self._windows.room_bytes, self.budget.room_bytes), 0)
+
+    def take_window_bytes(self, size: int) -> None:
+        """A window has grown by so much; less than 0: it has shrunk."""
+        self._windows.taken_bytes += size
+        self.budget.taken_bytes += size
 
 
 def install(conn: SSHConnection) -> FastPath | None:
@@ -252,7 +284,11 @@ def install(conn: SSHConnection) -> FastPath | None:
     if obstacle(conn):
         return None
     path = FastPath(conn)
+    if conn._kex_complete:  # they were signed; the next exchange of keys has its own, and these take 2 kB
+        conn._client_kexinit = conn._server_kexinit = b""
     conn.send_packet = path.send_packet  # type: ignore[method-assign]
     conn._recv_pkthdr = path.receive  # type: ignore[method-assign]
     conn.create_tcp_channel = path.create_tcp_channel  # type: ignore[method-assign]
+    if conn._transport is not None:
+        conn._transport.set_protocol(FastReader(conn, path.receive))
     return path

@@ -19,6 +19,9 @@ LENGTH_BYTES: Final = 4
 TAG_BYTES: Final = 16
 BLOCK_BYTES: Final = 16
 
+KEPT_AFTER: Final = 16
+"""Packets: a login and a hello are fewer."""
+
 _COUNTER_MASK: Final = (1 << 64) - 1  # RFC 5647 7.1: four fixed bytes, then a 64-bit counter
 
 
@@ -31,7 +34,8 @@ class PacketSeal(GCMEncryption):
     def __init__(self, replaced: GCMEncryption) -> None:
         cipher = replaced._cipher
         super().__init__(cipher)
-        self._aead = AESGCM(cipher._key)
+        self._aead: AESGCM | None = None
+        self._uses = 0
         self._fixed = bytes(cipher._iv[:4])
         self.invocation = int.from_bytes(cipher._iv[4:], "big")
 
@@ -42,7 +46,7 @@ class PacketSeal(GCMEncryption):
         """``packet`` sealed, its tag behind it; counts."""
         nonce = self._fixed + self.invocation.to_bytes(8, "big")
         self.invocation = (self.invocation + 1) & _COUNTER_MASK
-        return self._aead.encrypt(nonce, packet, header)
+        return (self._aead or self._make()).encrypt(nonce, packet, header)
 
     def peek(self, header: bytes, sealed: bytes | memoryview) -> bytes | None:
         """What the packet behind ``header`` holds, None when it is not genuine. Does not count: see ``taken``.
@@ -50,13 +54,27 @@ class PacketSeal(GCMEncryption):
         Opening one packet twice is harmless, sealing two with one nonce would not be.
         """
         try:
-            return self._aead.decrypt(self._fixed + self.invocation.to_bytes(8, "big"), sealed, header)
+            aead = self._aead or self._make()
+            return aead.decrypt(self._fixed + self.invocation.to_bytes(8, "big"), sealed, header)
         except InvalidTag:
             return None
 
     def taken(self) -> None:
         """The packet that was looked at is done with."""
         self.invocation = (self.invocation + 1) & _COUNTER_MASK
+
+    def rest(self) -> None:
+        """Let go of the cipher; after some packets it is kept again."""
+        self._aead = None
+        self._uses = 0
+
+    def _make(self) -> AESGCM:
+        """A cipher takes 2 us to make and 2.5 kB to keep: too much for a tunnel that only shows that it lives."""
+        aead = AESGCM(self._cipher._key)
+        self._uses += 1
+        if self._uses > KEPT_AFTER:
+            self._aead = aead
+        return aead
 
     # -- what asyncssh asks for --------------------------------------------------------------------------------------
 

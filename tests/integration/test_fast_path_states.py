@@ -14,6 +14,7 @@ from agent.tunnel.algorithms import PACKET_MIN_BYTES
 from agent.tunnel.channel import open_channel
 from agent.tunnel.fastpath import FastPath
 from agent.tunnel.flow import LinkFlow, LinkLimits
+from agent.tunnel.packet_seal import KEPT_AFTER, PacketSeal
 from tests.kit.random_traffic import random_traffic
 from tests.kit.ssh_pair import Pair, Recorder, ssh_pair
 from tests.kit.until import until
@@ -245,3 +246,23 @@ async def test_a_peer_that_takes_packets_of_next_to_nothing_gets_no_channel(pack
         await until(lambda: not pair.client.conn._channels)
         assert session.told == []
         assert flow.open_channels == 0
+
+
+async def test_what_a_tunnel_at_rest_does_not_need_is_let_go() -> None:
+    async with ssh_pair(fast_client=True, fast_server=True) as pair:
+        near, far = await pair.channel()
+        path = pair.server.path
+        assert path is not None
+        for size in range(1, 2 * KEPT_AFTER):
+            far.channel.write(b"x")
+            await until(lambda size=size: len(near.received) == size)  # type: ignore[misc]  # a packet each
+        seal = pair.server.conn._recv_encryption
+        assert isinstance(seal, PacketSeal)
+        kept = []
+        for _ in range(2):  # there were packets since the last time, and none since then
+            path.rest()
+            kept.append(seal._aead is not None)
+        assert kept == [True, False]
+        far.channel.write(b"y")
+        await until(lambda: near.received.endswith(b"y"))
+        assert not pair.server.conn._client_kexinit + pair.server.conn._server_kexinit

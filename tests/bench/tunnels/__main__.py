@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.bench.tunnels.baseline import WORK, baseline_sentence
 from tests.bench.tunnels.load import WORKS, Measured, Work, measure
 from tests.bench.tunnels.machine import described, sentence
 from tests.bench.tunnels.peers import OPENSSH, SPLICE, Tunnel
@@ -51,11 +52,13 @@ def main(arguments: Sequence[str]) -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     facts["load at the end"] = f"{os.getloadavg()[0]:.1f}"
+    baseline = baseline_sentence({name: [each.cpu for each in found] for name, found in results.get(WORK, {}).items()})
     tables = "\n".join(
         [
             sentence(facts) + "\n",
             NOTE.format(rounds=options.rounds),
             *(_work_table(work, results[work.name], absent) for work in works),
+            *([baseline + "\n"] if baseline else []),
             _memory_table(memory, bare_mb, absent),
         ]
     )
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str]) -> int:
         "rounds": options.rounds,
         "seconds": options.seconds,
         "absent": absent,
+        "baseline": baseline,
         "work": {
             work: {name: [asdict(each) for each in measured] for name, measured in by_tunnel.items()}
             for work, by_tunnel in results.items()
@@ -72,6 +76,8 @@ def main(arguments: Sequence[str]) -> int:
         "resident_mb": {**memory, "a process that imports only asyncssh": {"at rest": bare_mb}},
     }
     save("bench", options.out, report, tables)
+    if baseline:
+        print(f"bench: {baseline}", file=sys.stderr)
     return 0
 
 

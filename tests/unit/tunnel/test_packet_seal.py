@@ -8,7 +8,7 @@ import pytest
 from asyncssh.encryption import GCMEncryption, get_encryption
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from agent.tunnel.packet_seal import PacketSeal
+from agent.tunnel.packet_seal import KEPT_AFTER, PacketSeal
 
 CIPHERS = [(b"aes128-gcm@openssh.com", 16), (b"aes256-gcm@openssh.com", 32)]
 
@@ -61,3 +61,18 @@ def test_a_packet_that_is_not_genuine_is_not_opened() -> None:
         assert seal.peek(bytes(changed[:4]), bytes(changed[4:])) is None
     assert seal.peek(header, wire[4:]) == packet
     assert seal.decrypt_packet(0, wire[:16], wire[16:-16], 4, b"\0" * 16) is None
+
+
+def test_the_cipher_is_kept_from_some_packets_on_until_a_rest_and_counts_on() -> None:
+    key, iv = os.urandom(16), os.urandom(12)
+    theirs, ours, opening = stock(CIPHERS[0][0], key, iv), *(PacketSeal(stock(CIPHERS[0][0], key, iv)) for _ in "12")
+    for number in range(3 * KEPT_AFTER):
+        packet, header = os.urandom(32), (32).to_bytes(4, "big")
+        wire = ours.seal(header, packet)
+        assert header + wire == b"".join(theirs.encrypt_packet(number, header, packet))
+        assert opening.peek(header, wire) == packet
+        opening.taken()
+        for seal in (ours, opening):
+            assert (seal._aead is not None) is (number % (2 * KEPT_AFTER) >= KEPT_AFTER)
+            if number == 2 * KEPT_AFTER - 1:
+                seal.rest()
