@@ -21,14 +21,18 @@ _REST_S: Final = 2.0
 """Without a look: what comes then is measured anew."""
 
 
+_DROPPED_WHILE: Final = frozenset(("close_pending", "closed"))
+"""States of the sending side in which asyncssh drops what comes."""
+
+
 class PacketPath(Protocol):
     """What a channel needs of its connection's fast path."""
 
     def may_send(self) -> bool:
         """True when the next packet may be sealed there."""
 
-    def put(self, *payload: bytes | memoryview) -> None:
-        """Seal one packet, to be written with the others of this turn; calls nobody."""
+    def put_data(self, number: bytes, data: bytes | memoryview) -> None:
+        """Seal a packet of data, to be written with the others of this turn; calls nobody."""
 
     def settle(self) -> None:
         """Write what was put, when it is much; the transport may then pause its sources."""
@@ -82,6 +86,13 @@ class FastChannel(SSHTCPChannel[bytes]):
 
     def _accept_data(self, data: bytes, datatype: int | None = None) -> None:
         held = self._recv_buf
+        if not (held or self._recv_paused or datatype or self._encoding) and self._send_state not in _DROPPED_WHILE:
+            self._recv_window -= len(data)
+            if self._recv_window < self._look_below:  # never behind the half, at which asyncssh would announce more
+                self._look()
+            if data and self._session is not None:
+                self._session.data_received(data, None)
+            return
         if held and self._recv_paused and datatype is None:
             last, kind = held[-1]
             if kind is None and len(last) + len(data) <= _PIECE_BYTES:
@@ -177,14 +188,14 @@ class FastChannel(SSHTCPChannel[bytes]):
         size, piece_max = len(data), self._send_pktsize
         if size <= window and size <= piece_max:
             self._send_window = window - size
-            path.put(b"\x5e", number, size.to_bytes(4, "big"), data)
+            path.put_data(number, data)
             path.settle()
             return
         view, start, fits = memoryview(data), 0, min(size, window)
         while start < fits and path.may_send():  # a re-key may become due in between
             piece = view[start : min(start + piece_max, fits)]
             self._send_window -= len(piece)
-            path.put(b"\x5e", number, len(piece).to_bytes(4, "big"), piece)
+            path.put_data(number, piece)
             start += len(piece)
         if start < size:
             super().write(bytes(view[start:]))

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import time
 from typing import Any, Final
 
@@ -46,6 +47,13 @@ _CHANNEL_LAST: Final = 100
 _PADDING_MIN_BYTES: Final = 4  # RFC 4253 6
 _HEAD_BYTES: Final = 10  # length of the padding, type, channel, and a number
 
+_HEAD: Final = struct.Struct(">BBII")
+_DATA_BEGINS: Final = tuple(bytes((padding, _DATA)) for padding in range(_PADDING_MIN_BYTES + BLOCK_BYTES))
+# By what stands before it, modulo the block: the length field is not part of the multiple (RFC 5647 7.2).
+_PADDING_BYTES: Final = tuple(
+    (-size - _PADDING_MIN_BYTES) % BLOCK_BYTES + _PADDING_MIN_BYTES for size in range(BLOCK_BYTES)
+)
+
 _QUEUE_MAX_BYTES: Final = 32 * 1024  # beyond, the transport must learn of it, so that its back-pressure comes in time
 _JOIN_MAX_BYTES: Final = 64 * 1024  # below, one more copy is cheaper than more buffers for the kernel
 
@@ -54,19 +62,9 @@ class FastPath:
     """The fast path of one connection; ``packets_sent`` and ``packets_received`` went through it."""
 
     __slots__ = (
-        "_conn",
-        "_opening",
-        "_padding",
-        "_queue",
-        "_queued_bytes",
-        "_sealing",
-        "_seen_packets",
-        "_takes_lines",
-        "_windows",
-        "budget",
-        "packets_received",
-        "packets_sent",
-        "round_trip_s",
+        "_conn", "_opening", "_paddings", "_queue", "_queued_bytes", "_sealing", "_seen_packets", "_takes_lines",
+        "_windows", "budget",
+        "packets_received", "packets_sent", "round_trip_s",
     )  # a list to be scanned  # fmt: skip
 
     def __init__(self, conn: SSHConnection, budget: WindowBudget = PROCESS_BUDGET) -> None:
@@ -78,7 +76,8 @@ class FastPath:
         self._queue: list[bytes] = []
         self._queued_bytes = 0
         # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
-        self._padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
+        padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
+        self._paddings = tuple(padding[:size] for size in range(len(padding)))
         self._takes_lines = takes_lines(conn._transport)
         self._seen_packets = 0
         self.round_trip_s = 0.0
@@ -117,18 +116,24 @@ class FastPath:
 
     def put(self, *payload: bytes | memoryview) -> None:
         """Seal one packet; it is written at the end of this turn of the loop. Only when ``may_send``; calls nobody."""
-        conn, sealing, queue = self._conn, self._sealing, self._queue
-        size = sum(map(len, payload)) + 1
-        padding = -size % BLOCK_BYTES  # the length field is not part of the multiple (RFC 5647 7.2)
-        if padding < _PADDING_MIN_BYTES:
-            padding += BLOCK_BYTES
-        size += padding
+        padding = _PADDING_BYTES[(sum(map(len, payload)) + 1) % BLOCK_BYTES]
+        self._seal(b"".join((padding.to_bytes(1, "big"), *payload, self._paddings[padding])))
+
+    def put_data(self, number: bytes, data: bytes | memoryview) -> None:
+        """The same, for CHANNEL_DATA to the channel which the other end knows by that number (RFC 4254 5.2)."""
+        size = len(data)
+        padding = _PADDING_BYTES[(size + _HEAD_BYTES) % BLOCK_BYTES]
+        parts = (_DATA_BEGINS[padding], number, size.to_bytes(4, "big"), data, self._paddings[padding])
+        self._seal(b"".join(parts))
+
+    def _seal(self, packet: bytes) -> None:
+        conn, queue = self._conn, self._queue
+        size = len(packet)
         header = size.to_bytes(LENGTH_BYTES, "big")
-        packet = b"".join((padding.to_bytes(1, "big"), *payload, self._padding[:padding]))
         if not queue:
             conn._loop.call_soon(self.flush)
             self._queued_bytes = 0
-        sealed = sealing.seal(header, packet)  # type: ignore[union-attr]  # may_send has set it
+        sealed = self._sealing.seal(header, packet)  # type: ignore[union-attr]  # may_send has set it
         if size < _JOIN_MAX_BYTES:
             queue.append(header + sealed)
         else:
@@ -225,16 +230,15 @@ class FastPath:
         """The channel of one of the two kinds of packets that asyncssh would take without a word; None: its own way."""
         if len(packet) < _HEAD_BYTES + _PADDING_MIN_BYTES:
             return None
-        padding, kind = packet[0], packet[1]
+        padding, kind, number, size = _HEAD.unpack_from(packet)
         behind = len(packet) - padding
         if kind not in (_DATA, _WINDOW_ADJUST) or padding < _PADDING_MIN_BYTES or behind < _HEAD_BYTES:
             return None
-        channel = self._conn._channels.get(int.from_bytes(packet[2:6], "big"))
+        channel = self._conn._channels.get(number)
         if channel is None or channel._recv_state != "open":
             return None
         if kind == _WINDOW_ADJUST:
             return channel if behind == _HEAD_BYTES else None
-        size = int.from_bytes(packet[6:_HEAD_BYTES], "big")
         return channel if behind == _HEAD_BYTES + size and 0 < size <= channel._recv_window else None
 
     def rest(self) -> None:
