@@ -22,6 +22,7 @@ from agent.instance import Instance
 from agent.local_http import LocalHttp
 from agent.local_socket import SOCKET_NAME, LocalSocket
 from agent.log import IS_JSON, configure_logging
+from agent.loop_lag import put_loop_first
 from agent.metrics import AgentMetrics
 from agent.metrics_listener import MetricsListener
 from agent.network_watch import NetworkWatch
@@ -100,6 +101,7 @@ def _run(main: Coroutine[Any, Any, int]) -> int:
         from uvloop import new_event_loop as loop_factory
     except ImportError:
         loop_factory = None
+    put_loop_first()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(main)
 

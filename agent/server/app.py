@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from agent.log import IS_JSON, configure_logging
+from agent.loop_lag import put_loop_first
 from agent.server.data_directory import hold_data_directory
 from agent.server.inherited_sockets import InheritedSockets
 from agent.server.notice_assembly import notice_sender
@@ -40,6 +41,7 @@ def run_server(
     configure_logging(settings.log.level, IS_JSON[settings.log.format])
     os.umask(0o077)
     allow_open_files()
+    put_loop_first()
     inherited = InheritedSockets.take(os.environ, os.getpid())
     manager = ServiceNotifier.take(os.environ, os.getpid())
     with hold_data_directory(settings.data_dir):

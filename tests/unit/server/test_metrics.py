@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, text
 from sqlalchemy.exc import OperationalError
 
-from agent.loop_lag import LoopLag
+from agent.loop_lag import LoopLag, put_loop_first
 from agent.server.api.in_process import call_in_process
 from agent.server.cloud import CloudForwarder
 from agent.server.db.failures_counted import FailuresCounted
@@ -208,6 +209,15 @@ def test_each_condition_alone_makes_it_not_ready(wrong: str) -> None:
     found = readiness(**(good | {wrong: not good[wrong]}))
     assert not found.ready
     assert [told for told in found.checks.values() if told != "ok"]
+
+
+def test_a_busy_thread_lets_the_loop_in_soon() -> None:
+    usual_s = sys.getswitchinterval()
+    try:
+        put_loop_first()
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+    finally:
+        sys.setswitchinterval(usual_s)
 
 
 async def test_the_lag_of_a_loop_that_was_blocked_is_told_for_a_while() -> None:
