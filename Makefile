@@ -40,12 +40,9 @@ lint: $(VENV)/.ready  ## ruff, mypy --strict, import-linter
 unit: $(VENV)/.ready  ## The tests only (ARGS=path or -k name)
 	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-SLOW_PATH := $(patsubst %,tests/integration/test_tunnel_%.py,bulk channels drain flow hostile_clients link plain_ssh takeover) \
-	$(patsubst %,tests/integration/test_gateway_%.py,drain flow repeats requests slow_readers truncation) \
-	tests/integration/test_status.py tests/faults
-slow-path: $(VENV)/.ready  ## Tunnels, gateway and faults once more with the fast path off at both ends (make unit has it on)
+slow-path: $(VENV)/.ready  ## Integration tests and faults once more with the fast path off at both ends (make unit has it on)
 	@PRESTASHOP_AGENT_FAST_PATH=0 INTEGRATION_SERVER_FAST_PATH=0 \
-	    $(BIN)/python -m pytest $(SLOW_PATH) -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	    $(BIN)/python -m pytest tests/integration tests/faults -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.ready  ## 10^6 random SSH packets between the fast path and asyncssh's own (ARGS="--packets N --seed S")
 	@$(BIN)/python -m tests.bench.fast_path_soak $(ARGS)
