@@ -17,7 +17,7 @@ from tests.kit.scripted_store import ScriptedStore, StoreConnection, StoreReques
 from tests.kit.until import until
 
 ONE_TUNNEL = TunnelConfig(tunnels=1, backoff=FAST_BACKOFF)
-LARGE_BYTES = 12 << 20
+LARGE_BYTES = 128 << 20  # more than all windows of a tunnel can grow to
 PIECE = b"x" * 65536
 GET = b"GET /shop/api/products HTTP/1.1\r\nHost: gateway\r\n" + basic(CLIENT_KEY) + b"\r\n"
 

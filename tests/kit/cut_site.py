@@ -104,6 +104,7 @@ class CutSite:
             for idle in tuple(pool):
                 idle.abort()
         if way is self.tunnel_way:
+            await self._drop_early()
             await self._quiet()
         if warm:
             asked, outcome = await self.ask("get")
@@ -129,6 +130,15 @@ class CutSite:
         writes = {nonce: count for nonce, count in self.store.executed.items() if nonce in self._writes}
         assert set(writes.values()) <= {1}, "a write was repeated after its client had been answered"
         return found
+
+    async def _drop_early(self) -> None:
+        """A tunnel opens a channel ahead of need; each exchange here opens its own."""
+        for tunnel in self.cluster.tunnels:
+            link: Any = tunnel.link
+            early, link._early = link._early, None
+            channel = await early._opening if early is not None else None
+            if channel is not None:
+                channel.abandon()
 
     async def _quiet(self) -> None:
         """Until no channel is open. Closing one makes bytes, too: they are to pass before any are counted."""

@@ -19,6 +19,9 @@ from agent.server.db.database import failures_told, open_as_it_is, place_of
 LOOK_EVERY_S: Final = 5.0
 
 _LOCK: Final = 0x1A7E6C0  # any number, the same in every version
+_WAITS_S: Final = (0.05, 0.15, 0.3, 0.5, 1.0)
+"""PostgreSQL ends the session of a server that has just stopped a moment after that."""
+
 _LOG = structlog.get_logger()
 
 
@@ -35,14 +38,18 @@ class DatabaseClaim:
         return self._engine
 
     async def take(self) -> None:
-        """Raises DirectoryBusyError when another server or command has it."""
+        """Raises DirectoryBusyError when another server or command has it, and keeps it for two seconds."""
         if self._engine.dialect.name != "postgresql":
             return
-        if not await self._try():
-            raise DirectoryBusyError(
-                f"Another integration-server is using the database {place_of(self._engine)}; stop it first, or give "
-                "this one its own database."
-            )
+        for wait_s in (*_WAITS_S, None):
+            if await self._try():
+                return
+            if wait_s is not None:
+                await asyncio.sleep(wait_s)
+        raise DirectoryBusyError(
+            f"Another integration-server is using the database {place_of(self._engine)}; stop it first, or give "
+            "this one its own database."
+        )
 
     async def keep(self, on_lost: Callable[[], None]) -> None:
         """Take the lock again when its session broke; ``on_lost`` is called when somebody else has it by then."""
