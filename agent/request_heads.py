@@ -20,7 +20,8 @@ from agent.http1 import (
 )
 
 REMEMBERED_MAX_BYTES: Final = 4096
-"""A larger head is read anew each time, so that an idle connection holds little."""
+REMEMBERED_MAX_FIELDS: Final = 32
+"""A larger head is read anew each time, so that an idle connection holds little: a field of two bytes takes 150."""
 
 _LAST_LINE: Final = re.compile(FIELD_LINE + rb"\r\n")
 
@@ -58,7 +59,8 @@ class RequestHeads:
 
     def _parse(self, raw: bytes) -> RequestHead:
         before = self._head
-        line = REQUEST_LINE.match(raw) if before is not None else None
+        is_large = len(raw) > REMEMBERED_MAX_BYTES
+        line = REQUEST_LINE.match(raw) if before is not None and not is_large else None
         if line is not None and before is not None:
             at = line.end()
             method, target, version = line.groups()
@@ -79,7 +81,7 @@ class RequestHeads:
         return head
 
     def _remember(self, head: RequestHead, raw: bytes) -> None:
-        if not head.fields or len(raw) > REMEMBERED_MAX_BYTES:
+        if not 0 < len(head.fields) <= REMEMBERED_MAX_FIELDS or len(raw) > REMEMBERED_MAX_BYTES:
             self._head = None
             return
         lines_at = raw.find(b"\r\n") + 2

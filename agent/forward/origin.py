@@ -58,6 +58,10 @@ class OriginConnection(asyncio.Protocol):
         if not self.closed:
             self._out.write(data)
 
+    def settle(self) -> None:
+        """Hand all that was written to the transport, which then says by ``full`` whether it was too much."""
+        self._out.flush()
+
     def pause_reading(self) -> None:
         """Hold the answer back; the store feels it by TCP. Idempotent."""
         if not self._paused and self._transport is not None and not self.closed:

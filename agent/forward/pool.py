@@ -96,6 +96,7 @@ class OriginPool:
     def give_back(self, connection: OriginConnection, now: float) -> None:
         """A clean exchange is over: keep the connection for the next."""
         connection.user = None
+        connection.settle()
         # Full: the store answered and left a body unread. What it will make of the rest is anyone's guess, and the
         # transport will not say a second time that it is full.
         if self._closed or connection.closed or connection.full:

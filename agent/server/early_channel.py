@@ -29,7 +29,12 @@ class EarlyChannel:
 
         When the caller is cancelled meanwhile it is closed as soon as it opens.
         """
-        channel = await self._opening
+        try:
+            channel = await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
+            self._opening.add_done_callback(_abandon)  # at once, where it is done
+            self._opening.cancel()
+            raise
         if channel is None:
             return False
         if self._nobody.was_told:
@@ -43,6 +48,12 @@ class EarlyChannel:
             return await open_channel(self._nobody)
         except asyncssh.ChannelOpenError:
             return None  # who opens the next one finds out what is wrong
+
+
+def _abandon(opening: asyncio.Task[ChannelSession | None]) -> None:
+    channel = opening.result() if not opening.cancelled() else None
+    if channel is not None:
+        channel.abandon()
 
 
 class _Nobody:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass, field
+from itertools import chain
 from urllib.parse import quote
 
 from agent.errors import ClientKeyInvalid, ConnectionDisabled, ExchangeError, PolicyDenied, ScopeDenied
 from agent.http1 import Field, Framing, RequestHead
 from agent.php_query import without_parameter
 from agent.policy import Denial, judge, sent_content_type
+from agent.request_heads import REMEMBERED_MAX_BYTES, REMEMBERED_MAX_FIELDS
 from agent.rewrite import REQUEST_ID_FIELD, forwarded_fields, request_head, wants_json
 from agent.server.credentials import key_in_fields, key_in_query
 from agent.server.routes import KeyGrant, Route, RoutingTable
@@ -116,16 +118,24 @@ class KnownFields:
     def client_key(self, head: RequestHead, target: bytes) -> bytes | None:
         """The key in ``head``, or in ``target``, which is the one without the connection; None: there is none."""
         if head.fields is not self._fields:
-            self._fields, self._key = head.fields, key_in_fields(head.fields)
+            self._fields = head.fields if _is_small(head.fields) else None
+            self._key = key_in_fields(head.fields)
             self._forwarded_for = None
         is_there, key = self._key
         return key if is_there else key_in_query(target)
 
     def forwarded(self, head: RequestHead, omitted: frozenset[bytes]) -> bytes:
         """``forwarded_fields`` of the head that was asked about last."""
+        if self._fields is None:
+            return forwarded_fields(head, omitted=omitted)
         if self._forwarded_for != (head.method, omitted):
             self._forwarded, self._forwarded_for = forwarded_fields(head, omitted=omitted), (head.method, omitted)
         return self._forwarded
+
+
+def _is_small(fields: list[Field]) -> bool:
+    """Others are not kept while a client is idle, whoever it is (see ``RequestHeads``)."""
+    return len(fields) <= REMEMBERED_MAX_FIELDS and sum(map(len, chain(*fields))) <= REMEMBERED_MAX_BYTES
 
 
 def take_order(head: RequestHead, table: RoutingTable, now: float, known: KnownFields | None = None) -> Order:

@@ -101,12 +101,16 @@ class Upstreams:
                     return warm
                 for tunnel in self._registry.eligible(agent_id, route.store):
                     pool: ChannelPool | None = tunnel.channels
-                    if pool is None or tunnel.draining:  # since the last await
+                    if pool is None or _drains(tunnel):  # since the last await
                         continue
                     try:
-                        return pool.take(for_write=for_write) or await self._open(pool)
+                        channel = pool.take(for_write=for_write) or await self._open(pool)
                     except AgentOffline:
                         busy = busy or pool.is_full  # else it went away in this moment: the next one
+                        continue
+                    if not _drains(tunnel):
+                        return channel
+                    channel.release()  # its agent was told meanwhile that nothing more comes
                 if self._context.phase is Phase.REFUSING:
                     raise ServerDraining
                 now = self._context.loop.time()
@@ -195,6 +199,10 @@ class Upstreams:
         table = self._context.table
         self._cloud.keep(lambda connection_id: table.route(connection_id) is not None)
         self._context.forget_gone_routes()
+
+
+def _drains(tunnel: Tunnel) -> bool:
+    return tunnel.draining  # a call, since it may change during an await
 
 
 def _given_up(detail: str = "", *, busy: bool) -> ExchangeError:

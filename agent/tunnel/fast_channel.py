@@ -102,7 +102,8 @@ class FastChannel(SSHTCPChannel[bytes]):
         super()._accept_data(data, datatype)
 
     def _deliver_data(self, data: bytes, datatype: int | None) -> None:
-        if self._recv_window < self._look_below:
+        # asyncssh may deliver what was held back when the channel is gone: its window has been given back then.
+        if self._recv_window < self._look_below and self._send_state not in _DROPPED_WHILE:
             self._look()
         super()._deliver_data(data, datatype)
 

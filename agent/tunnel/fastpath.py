@@ -9,7 +9,7 @@ What it does on one connection, once both ends are logged in and while AES-GCM w
 
 A packet that is anything but plain and genuine (another type, a bad tag, a wrong length, an unknown or closed channel,
 a window exceeded) stays in the buffer and asyncssh takes it from there, so that its checks, its errors and its key
-exchanges are its own. Three methods are replaced, on the instance: ``send_packet``, ``_recv_pkthdr``,
+exchanges are its own. Four methods are replaced, on the instance: ``send_packet``, ``_send``, ``_recv_pkthdr``,
 ``create_tcp_channel``; and the transport's protocol, see ``fast_reader``. The binary packet protocol is RFC 4253 6, its
 AES-GCM form RFC 5647 7.
 
@@ -95,8 +95,13 @@ class FastPath:
             self.put(pkttype.to_bytes(1, "big"), *args)
             self.settle()
         else:
-            self.flush()  # nothing may overtake: the order of packets is that of their nonces
             SSHConnection.send_packet(self._conn, pkttype, *args, handler=handler)
+
+    def send_sealed(self, data: bytes) -> None:
+        """In place of asyncssh's ``_send``: what it sealed goes behind what waits. The order is that of the nonces."""
+        self._queue.append(data)
+        self._queued_bytes += len(data)
+        self.flush()
 
     def may_send(self) -> bool:
         """True when the next packet may be sealed here: keys are settled, and no re-key is due (RFC 4253 9)."""
@@ -132,7 +137,6 @@ class FastPath:
         header = size.to_bytes(LENGTH_BYTES, "big")
         if not queue:
             conn._loop.call_soon(self.flush)
-            self._queued_bytes = 0
         sealed = self._sealing.seal(header, packet)  # type: ignore[union-attr]  # may_send has set it
         if size < _JOIN_MAX_BYTES:
             queue.append(header + sealed)
@@ -244,10 +248,9 @@ class FastPath:
     def rest(self) -> None:
         """Asked now and then: without a packet since the last time, what the next one can make anew is let go."""
         before, self._seen_packets = self._seen_packets, self.packets_sent + self.packets_received
-        if self._seen_packets == before:
-            for seal in (self._sealing, self._opening):
-                if seal is not None:
-                    seal.rest()
+        for seal in (self._sealing, self._opening) if self._seen_packets == before else ():
+            if seal is not None:
+                seal.rest()
 
     # -- channels ------------------------------------------------------------------------------------------------
 
@@ -255,9 +258,8 @@ class FastPath:
         self, encoding: str | None = None, errors: str = "strict", window: int = 2 << 20, max_pktsize: int = 32768
     ) -> FastChannel:
         """In place of asyncssh's: a channel that writes through here."""
-        conn = self._conn
-        conn._update_recv_pktlen(max_pktsize)
-        return FastChannel(conn, conn._loop, encoding, errors, window, max_pktsize, self)
+        self._conn._update_recv_pktlen(max_pktsize)
+        return FastChannel(self._conn, self._conn._loop, encoding, errors, window, max_pktsize, self)
 
     def measured(self, round_trip_s: float) -> None:
         """A round trip through this connection took so long; the shortest counts, for others waited behind data."""
@@ -270,9 +272,8 @@ class FastPath:
 
     def window_room_bytes(self, *, to_start: bool = False) -> int:
         """By how much a window may still grow, for this connection's sake and for the process's."""
-        if to_start:
-            return max(min(self._windows.start_room_bytes, self.budget.start_room_bytes), 0)
-        return max(min(self._windows.room_bytes, self.budget.room_bytes), 0)
+        budgets = (self._windows, self.budget)
+        return max(min(each.start_room_bytes if to_start else each.room_bytes for each in budgets), 0)
 
     def take_window_bytes(self, size: int) -> None:
         """A window has grown by so much; less than 0: it has shrunk."""
@@ -291,6 +292,7 @@ def install(conn: SSHConnection) -> FastPath | None:
     if conn._kex_complete:  # they were signed; the next exchange of keys has its own, and these take 2 kB
         conn._client_kexinit = conn._server_kexinit = b""
     conn.send_packet = path.send_packet  # type: ignore[method-assign]
+    conn._send = path.send_sealed  # type: ignore[method-assign]
     conn._recv_pkthdr = path.receive  # type: ignore[method-assign]
     conn.create_tcp_channel = path.create_tcp_channel  # type: ignore[method-assign]
     if conn._transport is not None:

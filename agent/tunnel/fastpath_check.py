@@ -18,7 +18,7 @@ VERIFIED_VERSIONS: Final = frozenset({"2.24.1"})
 _NEEDED: Final = (
     "_kex_complete _auth_complete _auth_final _compressor _decompressor _send_encryption _recv_encryption _rekey_bytes "
     "_rekey_bytes_sent _rekey_seconds _rekey_time _send_seq _recv_seq _transport _loop _inpbuf _recv_handler "
-    "_recv_pkthdr _recv_data _max_recv_pktlen _channels _update_recv_pktlen _client_kexinit _server_kexinit"
+    "_recv_pkthdr _recv_data _send _max_recv_pktlen _channels _update_recv_pktlen _client_kexinit _server_kexinit"
 ).split()
 _CIPHERS: Final = ((b"aes128-gcm@openssh.com", 16), (b"aes256-gcm@openssh.com", 32))
 

@@ -89,6 +89,24 @@ async def test_what_is_written_when_the_link_is_full_comes_behind_what_filled_it
             assert not pair.server.path._queue
 
 
+@pytest.mark.parametrize("fast", WAYS)
+async def test_a_packet_of_asyncssh_s_own_overtakes_none_that_was_sealed_when_the_link_became_full(fast: bool) -> None:
+    async with ssh_pair(fast_client=True, fast_server=fast) as pair:
+        near, far = await pair.channel(window=WIDE)
+        far.channel._recv_window = near.channel._send_window = WIDE
+        conn = pair.server.conn
+        conn.pause_writing = lambda: near.channel.write(b"P")  # type: ignore[method-assign]
+        transport = conn._transport
+        assert transport is not None
+        transport.set_write_buffer_limits(high=1000)
+        for _ in range(60):
+            near.channel.write(bytes(30_000))
+            conn.send_packet(2, bytes(4))  # MSG_IGNORE
+        await until(lambda: len(far.received) >= 60 * 30_000)
+        assert not pair.client.lost and not pair.server.lost
+        assert bytes(far.received).strip(b"P").count(b"\0") == 60 * 30_000
+
+
 async def test_no_data_is_sealed_once_a_key_exchange_is_due_or_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ssh_pair(fast_client=True, fast_server=True, rekey_bytes=200_000) as pair:
         near, far = await pair.channel()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from agent.tunnel import window
+from agent.tunnel.fast_channel import FastChannel
 from tests.kit.ssh_pair import Pair, Recorder, ssh_pair
 from tests.kit.until import until
 
@@ -105,6 +107,26 @@ async def test_all_connections_share_the_growth_and_give_it_back() -> None:
         channels[0][0].channel.close()
         await until(lambda: bool(channels[0][0].ended))
         assert budget.taken_bytes == 152 * KIB
+    assert budget.taken_bytes == 0
+
+
+async def test_what_is_delivered_after_the_end_takes_nothing_of_the_budget() -> None:
+    budget = window.WindowBudget(600 * KIB)
+    async with ssh_pair(fast_client=True, fast_server=True) as pair:
+        knows_a_long_line(pair)
+        assert pair.server.path is not None
+        pair.server.path.budget = budget
+        near, far = await pair.channel(window=BASE)
+        near.channel.pause_reading()
+        for _ in range(3):
+            far.channel.write(CHUNK)
+        await until(lambda: sum(len(data) for data, _ in near.channel._recv_buf) == 3 * len(CHUNK))
+        pair.server.conn.abort()
+        await until(lambda: bool(near.ended))
+        assert isinstance(near.channel, FastChannel)
+        near.channel._paused_at = time.monotonic()  # a reader that paused for long would get no larger window anyhow
+        near.channel.resume_reading()
+        assert not near.channel._recv_buf
     assert budget.taken_bytes == 0
 
 

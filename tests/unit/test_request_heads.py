@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agent import request_heads
 from agent.errors import MessageError
 from agent.http1 import RequestHead, parse_request_head
-from agent.request_heads import REMEMBERED_MAX_BYTES, RequestHeads
+from agent.request_heads import REMEMBERED_MAX_BYTES, REMEMBERED_MAX_FIELDS, RequestHeads
 
 LINES = (
     b"Host: a", b"Host:  b\t", b"Accept: */*", b"X-Request-Id: 1", b"X-Request-Id: 22", b"x-request-id: 3",
@@ -84,13 +84,19 @@ def test_the_first_line_is_judged_each_time(line: bytes) -> None:
     assert said == parsed(raw)
 
 
-def test_little_is_remembered() -> None:
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [
+        (b"*/*", b"x" * REMEMBERED_MAX_BYTES),
+        (b"one", b"x" * REMEMBERED_MAX_BYTES),
+        (b"Accept", b"a:\r\n" * REMEMBERED_MAX_FIELDS + b"Accept"),
+    ],
+)
+def test_little_is_remembered(found: bytes, put: bytes) -> None:
     heads = RequestHeads()
-    large = FIRST.replace(b"*/*", b"x" * REMEMBERED_MAX_BYTES)
-    assert heads.feed(large) == parse_request_head(large)
-    assert repr(heads) == "<RequestHeads empty>"
-    assert heads.feed(FIRST) == parse_request_head(FIRST)
-    assert repr(heads) == "<RequestHeads remembers>"
+    for raw, remembers in ((FIRST, True), (FIRST.replace(found, put), False), (FIRST, True)):
+        assert heads.feed(raw) == parse_request_head(raw)
+        assert repr(heads) == f"<RequestHeads {'remembers' if remembers else 'empty'}>"
 
 
 def test_it_is_true_while_a_head_has_begun() -> None:

@@ -9,9 +9,11 @@ import ssl
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from agent.forward.dialer import TcpDialer
 from agent.forward.origin import OriginConnection
+from agent.forward.pool import OriginPool
 from tests.kit.certificates import CertificateAuthority
 
 
@@ -74,3 +76,29 @@ async def test_a_tls_connection_that_was_cut_is_no_end_of_an_answer(tmp_path: Pa
     server.close()
     await asyncio.wait_for(gone.wait(), 10)
     await server.wait_closed()
+
+
+def test_a_store_that_answered_and_left_a_body_unread_gets_no_further_exchange() -> None:
+    """Also where the last piece of the body, and the answer, came in one turn of the loop."""
+
+    async def main() -> OriginConnection | None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            pool = OriginPool(TcpDialer("127.0.0.1", deaf.getsockname()[1]))
+            connection = await pool.dial()
+            peer, _ = deaf.accept()
+            with peer:
+                connection.user = User()
+                transport = connection._transport
+                assert transport is not None
+                while transport.get_write_buffer_size() == 0:
+                    connection.write(bytes(8000))
+                    await asyncio.sleep(0)
+                assert not connection.full
+                connection.write(bytes(200_000))
+                pool.give_back(connection, loop.time())
+                taken = pool.take_idle(loop.time(), for_write=True)
+                connection.abort()
+                return taken
+
+    assert uvloop.run(main()) is None

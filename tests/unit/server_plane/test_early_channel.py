@@ -130,3 +130,16 @@ async def test_who_is_told_to_stop_while_it_waits_ends_the_opening() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert way.refuses, "it was told"
+
+
+async def test_who_is_told_to_stop_in_the_turn_in_which_it_opens_leaves_none_behind() -> None:
+    way, user = Way(), User()
+    early = EarlyChannel(way.open)
+    asking = asyncio.create_task(early.hand_to(user))
+    early._opening.add_done_callback(lambda _: asking.cancel())
+    await asyncio.sleep(0)
+    way.may_open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+    assert (user.told, way.channel.aborted) == ([], True)

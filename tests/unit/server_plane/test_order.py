@@ -274,6 +274,19 @@ def test_no_credential_shows_in_a_repr() -> None:
         assert secret not in repr(made.head)
 
 
+@pytest.mark.parametrize("fields", [b"xx:\r\n" * 100, b"Accept: " + b"x" * 5000 + b"\r\n"])
+def test_large_heads_are_not_kept_for_the_next_one(fields: bytes) -> None:
+    known = KnownFields()
+    table = table_of(route())
+    for lines in (BASIC, BASIC + fields, fields, BASIC):
+        raw = b"GET /lyon/api/products HTTP/1.1\r\nX-Request-Id: 12345678\r\nHost: gw\r\n" + lines + b"\r\n"
+        made = take_order(parse_request_head(raw), table, NOW, known)
+        alone = take_order(parse_request_head(raw), table, NOW)
+        assert (made.sent_head, type(made.error)) == (alone.sent_head, type(alone.error))
+        assert (known._fields is None) == (fields in lines)
+        assert len(known._forwarded) < 1000
+
+
 def test_what_is_known_of_the_head_before_is_used_for_equal_lines_only() -> None:
     other_store = parse_store("https://other.example/")
     table = table_of(route(), route("other", store=other_store, headers=(("Accept", "none"),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -232,4 +233,27 @@ async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(d
     channel = await asyncio.wait_for(waiting, 5)
     assert channel.pool is (second if drains else first).channels
     assert (first.in_flight, second.in_flight) == ((0, 1) if drains else (1, 0))
+    await bench.context.close()
+
+
+async def test_a_channel_that_came_in_the_turn_in_which_its_tunnel_drains_is_not_used() -> None:
+    bench = Bench(channels_max=256)
+    first = bench.add_tunnel(index=0)
+    assert isinstance(first.link, Link)
+    first.link.answers.clear()
+    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
+    await until(lambda: first.in_flight == 1)
+    second = bench.add_tunnel(index=1)
+    assert first.channels is not None
+    pool: Any = first.channels
+    queue = pool._waiting
+    first.link.answers.set()
+    async with asyncio.timeout(5):
+        while queue:  # noqa: ASYNC110 - it is this very turn that matters
+            await asyncio.sleep(0)
+    bench.registry.set_draining(first, "restart")  # the channel is handed over, and its taker has not run yet
+    assert not waiting.done()
+    channel = await asyncio.wait_for(waiting, 5)
+    assert channel.pool is second.channels
+    assert (first.in_flight, second.in_flight) == (0, 1)
     await bench.context.close()
