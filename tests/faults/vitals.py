@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from agent.server.channel_limits import ChannelLimits
 from tests.faults.lane import TUNNELS, Lane
 
 PATIENCE_S = 10.0
-IDLE_CHANNELS_MAX = 32
+IDLE_CHANNELS_MAX = ChannelLimits().kept_max + ChannelLimits().warm_min
 
 Vitals = dict[str, int]
 
