@@ -202,7 +202,7 @@ class ChannelPool:
         self._open_more()
         try:
             return await waiter
-        except BaseException:
+        except BaseException:  # cancelled, too: a channel that was handed over in this moment must not be lost
             channel = self._waiting.leave(waiter)
             if channel is None:
                 self._carrier.in_flight -= 1
