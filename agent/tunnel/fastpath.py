@@ -48,6 +48,9 @@ _PADDING_MIN_BYTES: Final = 4  # RFC 4253 6
 _HEAD_BYTES: Final = 10  # length of the padding, type, channel, and a number
 
 _HEAD: Final = struct.Struct(">BBII")
+_RANDOM: Final = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
+# RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
+_PADDINGS: Final = tuple(_RANDOM[:size] for size in range(len(_RANDOM)))
 _DATA_BEGINS: Final = tuple(bytes((padding, _DATA)) for padding in range(_PADDING_MIN_BYTES + BLOCK_BYTES))
 # By what stands before it, modulo the block: the length field is not part of the multiple (RFC 5647 7.2).
 _PADDING_BYTES: Final = tuple(
@@ -62,7 +65,7 @@ class FastPath:
     """The fast path of one connection; ``packets_sent`` and ``packets_received`` went through it."""
 
     __slots__ = (
-        "_conn", "_opening", "_paddings", "_queue", "_queued_bytes", "_sealing", "_seen_packets", "_takes_lines",
+        "_conn", "_opening", "_queue", "_queued_bytes", "_sealing", "_seen_packets", "_takes_lines",
         "_windows", "budget",
         "packets_received", "packets_sent", "round_trip_s",
     )  # a list to be scanned  # fmt: skip
@@ -75,9 +78,6 @@ class FastPath:
         self._opening: PacketSeal | None = None
         self._queue: list[bytes] = []
         self._queued_bytes = 0
-        # RFC 4253 6 wants random padding for ciphers that need it; under an AEAD any bytes do, so these are drawn once.
-        padding = os.urandom(_PADDING_MIN_BYTES + BLOCK_BYTES)
-        self._paddings = tuple(padding[:size] for size in range(len(padding)))
         self._takes_lines = takes_lines(conn._transport)
         self._seen_packets = 0
         self.round_trip_s = 0.0
@@ -122,13 +122,13 @@ class FastPath:
     def put(self, *payload: bytes | memoryview) -> None:
         """Seal one packet; it is written at the end of this turn of the loop. Only when ``may_send``; calls nobody."""
         padding = _PADDING_BYTES[(sum(map(len, payload)) + 1) % BLOCK_BYTES]
-        self._seal(b"".join((padding.to_bytes(1, "big"), *payload, self._paddings[padding])))
+        self._seal(b"".join((padding.to_bytes(1, "big"), *payload, _PADDINGS[padding])))
 
     def put_data(self, number: bytes, data: bytes | memoryview) -> None:
         """The same, for CHANNEL_DATA to the channel which the other end knows by that number (RFC 4254 5.2)."""
         size = len(data)
         padding = _PADDING_BYTES[(size + _HEAD_BYTES) % BLOCK_BYTES]
-        parts = (_DATA_BEGINS[padding], number, size.to_bytes(4, "big"), data, self._paddings[padding])
+        parts = (_DATA_BEGINS[padding], number, size.to_bytes(4, "big"), data, _PADDINGS[padding])
         self._seal(b"".join(parts))
 
     def _seal(self, packet: bytes) -> None:

@@ -2,8 +2,8 @@
 
     python -m tests.bench.tunnel_memory --tunnels 300
 
-Ours is ``integration-server serve`` and the product's supervisors, with a control channel, and then with two warm
-channels too, which a first request leaves. asyncssh's server is that of the splice; its clients ask it to forward a
+Ours is ``integration-server serve`` and the product's supervisors, with a control channel and one channel, and then
+with the two more that a first request leaves. asyncssh's server is that of the splice; its clients ask it to forward a
 port. In both some tunnels come first, so that what a server loads once is not counted.
 """
 
@@ -27,7 +27,8 @@ from tests.bench.tunnels.place import free_port
 from tests.bench.tunnels.splice import CIPHER, LOOPBACK
 
 FIRST = 20
-TIMES_MAX = 1.5
+TIMES_MAX = 1.8
+"""1.5 for the tunnel itself, and 5 kB for the channel that ours has from the first moment on."""
 
 
 async def stock_kb(tunnels: int) -> float:
@@ -117,7 +118,7 @@ async def compare(tunnels: int) -> int:
     """Print all; 1 when an idle tunnel of ours costs more than it may."""
     stock = await stock_kb(tunnels)
     idle, warm = await our_kb(tunnels)
-    for name, kb in (("asyncssh as it comes", stock), ("ours, idle", idle), ("ours, two warm channels", warm)):
+    for name, kb in (("asyncssh as it comes", stock), ("ours, idle, one channel", idle), ("ours, two more", warm)):
         print(f"{name:24} {kb:6.1f} kB per tunnel, {kb / stock:4.2f} x")
     return 0 if idle <= TIMES_MAX * stock else 1
 
