@@ -104,8 +104,11 @@ class CutSite:
             for idle in tuple(pool):
                 idle.abort()
         if way is self.tunnel_way:
-            await self._drop_early()
-            await self._quiet()
+            before: list[Any] = []
+            while before != [*self.cluster.tunnels]:  # a cut may be noticed late, and a new tunnel brings a channel
+                before = [*self.cluster.tunnels]
+                await self._quiet()
+                await self.ready()  # the last words of what was closed have arrived, too
         if warm:
             asked, outcome = await self.ask("get")
             assert self._judge(asked, outcome) == "200"
@@ -131,20 +134,24 @@ class CutSite:
         assert set(writes.values()) <= {1}, "a write was repeated after its client had been answered"
         return found
 
-    async def _drop_early(self) -> None:
-        """A tunnel opens a channel ahead of need; each exchange here opens its own."""
+    async def _drop_early(self) -> bool:
+        """A tunnel opens a channel ahead of need; each exchange here opens its own. True when there was one."""
+        found = False
         for tunnel in self.cluster.tunnels:
             link: Any = tunnel.link
             early, link._early = link._early, None
             channel = await early._opening if early is not None else None
             if channel is not None:
                 channel.abandon()
+            found |= early is not None
+        return found
 
     async def _quiet(self) -> None:
         """Until no channel is open. Closing one makes bytes, too: they are to pass before any are counted."""
         running = self.cluster.running
-        if any(agent.context.sessions for agent in running):
-            await until(lambda: not any(agent.context.sessions for agent in running))
+        async with asyncio.timeout(PATIENCE_S):
+            while await self._drop_early() or any(agent.context.sessions for agent in running):  # noqa: ASYNC110 - asyncssh has no event for it
+                await asyncio.sleep(0.001)
 
     def _judge(self, asked: Asked, outcome: Outcome) -> str:
         if not asked.is_read:
