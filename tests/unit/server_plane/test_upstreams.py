@@ -11,6 +11,7 @@ from agent.errors import AgentOffline, ConnectionBusy, PolicyDenied, ServerDrain
 from agent.policy import METHODS, Rule
 from agent.server.channel_limits import ChannelLimits
 from agent.server.channel_pools import ChannelPools
+from agent.server.channels import UpstreamChannel
 from agent.server.cloud import CloudForwarder
 from agent.server.gateway_context import GatewayContext, GatewayLimits, Phase
 from agent.server.registry import Registry
@@ -216,15 +217,21 @@ async def test_a_server_that_leaves_warms_nothing() -> None:
     assert not bench.context._tasks
 
 
-@pytest.mark.parametrize("drains", [True, False])
-async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(drains: bool) -> None:
+async def one_waits() -> tuple[Bench, Tunnel, Tunnel, asyncio.Task[UpstreamChannel]]:
+    """Somebody waits for a channel of the first tunnel, which does not answer yet; a second one is there by now."""
     bench = Bench(channels_max=256)
     first = bench.add_tunnel(index=0)
     assert isinstance(first.link, Link)
     first.link.answers.clear()
     waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
     await until(lambda: first.in_flight == 1)
-    second = bench.add_tunnel(index=1)
+    return bench, first, bench.add_tunnel(index=1), waiting
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(drains: bool) -> None:
+    bench, first, second, waiting = await one_waits()
+    assert isinstance(first.link, Link)
     if drains:
         bench.registry.set_draining(first, "restart")
     else:
@@ -237,13 +244,8 @@ async def test_who_waits_for_a_channel_of_a_tunnel_that_drains_looks_elsewhere(d
 
 
 async def test_a_channel_that_came_in_the_turn_in_which_its_tunnel_drains_is_not_used() -> None:
-    bench = Bench(channels_max=256)
-    first = bench.add_tunnel(index=0)
+    bench, first, second, waiting = await one_waits()
     assert isinstance(first.link, Link)
-    first.link.answers.clear()
-    waiting = asyncio.create_task(bench.upstreams.find(LYON, for_write=True))
-    await until(lambda: first.in_flight == 1)
-    second = bench.add_tunnel(index=1)
     assert first.channels is not None
     pool: Any = first.channels
     queue = pool._waiting
